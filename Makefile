@@ -1,0 +1,44 @@
+# Each target makes .venv, installs what it needs and runs; it takes only Python 3.11 or newer, make and a package index.
+PYTHON ?= python3
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+
+.PHONY: demo test check bench cores clean
+
+demo: $(INSTALLED)
+	@$(PY) examples/demo.py
+
+test: $(INSTALLED)
+	$(PY) -m pytest
+
+check: $(INSTALLED)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m basedpyright
+	$(PY) -m mypy
+	$(PY) -m automio generate --check
+
+bench: $(INSTALLED)
+	$(PY) -m benchmarks
+
+# The runtime on the newest graphql-core and gql, which ariadne-codegen does not install with.
+cores: .venv-cores/.installed
+	.venv-cores/bin/python -m pytest tests/runtime tests/scope tests/dialect -p no:cacheprovider
+
+clean:
+	rm -rf .venv .venv-cores .automio
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "automio needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	@echo "installing into .venv (once; about half a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[codegen,local]' --group dev
+	@touch $@
+
+.venv-cores/.installed: pyproject.toml
+	@$(PYTHON) -m venv .venv-cores
+	@.venv-cores/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-cores/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'gql[aiohttp]>=4.4' 'graphql-core>=3.3' \
+		pytest pytest-asyncio pytest-timeout hypothesis
+	@touch $@

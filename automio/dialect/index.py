@@ -1,0 +1,237 @@
+"""SchemaIndex: tables, columns, keys, relationships, root fields. Read by scope/walk.py and by codegen/.
+
+Made from SDL by dialect/read.py, or from the compact facts that a generated package carries. Plain frozen values; no
+import of graphql-core, since generated modules load this one.
+
+Everything is told by structure (arguments and return types), never by name: a table may be called `x_aggregate`, and
+custom names and `graphql-default` naming are legal. The rules, on a field `f` of a root type:
+
+| field                                                         | is                                          |
+|---------------------------------------------------------------|---------------------------------------------|
+| query, has `where`, returns a list of an object T              | LIST of T                                   |
+| query, has `where`, returns one object with `nodes: [T!]!`     | AGGREGATE of T                              |
+| subscription, has `cursor` and `batch_size`                    | STREAM of T                                 |
+| query, no `where`, all arguments non-null, returns nullable T  | BY_PK, when T has a LIST                    |
+| mutation, `objects` / `object`                                 | INSERT / INSERT_ONE                         |
+| mutation, `updates`                                            | UPDATE_MANY                                 |
+| mutation, `pk_columns`                                         | UPDATE_BY_PK                                |
+| mutation, `where` and more / `where` alone                     | UPDATE / DELETE                             |
+| mutation, key columns of T only, returns nullable T            | DELETE_BY_PK                                |
+| anything else                                                  | not a table's: Root.kind is OTHER           |
+
+On a field of a row type T: scalar or enum -> column; an object type that has a LIST -> object relationship; a list of it
+with `where` -> array relationship; an object with `nodes` and an argument `where` -> aggregate of an array relationship;
+arguments of any other kind (computed fields, remote relationships) -> `other`, which scoping refuses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from automio.dialect.names import split_app
+
+OperationKind = Literal["query", "mutation", "subscription"]
+
+
+class RootKind(StrEnum):
+    """What a root field does with its table."""
+
+    LIST = "list"
+    AGGREGATE = "aggregate"
+    BY_PK = "by_pk"
+    STREAM = "stream"
+    INSERT = "insert"
+    INSERT_ONE = "insert_one"
+    UPDATE = "update"
+    UPDATE_BY_PK = "update_by_pk"
+    UPDATE_MANY = "update_many"
+    DELETE = "delete"
+    DELETE_BY_PK = "delete_by_pk"
+    OTHER = "other"
+
+
+class InputKind(StrEnum):
+    """What an input type says about its table."""
+
+    BOOL_EXP = "bool_exp"
+    AGGREGATE_BOOL_EXP = "aggregate_bool_exp"
+    ORDER_BY = "order_by"
+    AGGREGATE_ORDER_BY = "aggregate_order_by"
+    STREAM_CURSOR = "stream_cursor"
+    INSERT = "insert"
+    OBJECT_INSERT = "object_insert"
+    ARRAY_INSERT = "array_insert"
+    ON_CONFLICT = "on_conflict"
+    UPDATES = "updates"
+    PK_COLUMNS = "pk_columns"
+    SET = "set"
+    OPERATOR = "operator"
+    """_inc, _append, _prepend, _delete_key, _delete_elem, _delete_at_path: a map from columns to values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as GraphQL shows it. `type` is GraphQL type text: `uuid!`, `[String!]`, `numeric`."""
+
+    name: str
+    type: str
+    description: str = ""
+
+    @property
+    def named_type(self) -> str:
+        return self.type.replace("[", "").replace("]", "").replace("!", "")
+
+    @property
+    def nullable(self) -> bool:
+        return not self.type.endswith("!")
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """A field of a row that leads to rows of another table. `table` is the target's row type; `type` the field's type text."""
+
+    name: str
+    kind: Literal["object", "array"]
+    table: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root field. `table` is the row type, "" for OTHER. `arguments` maps names to GraphQL type text."""
+
+    name: str
+    operation: OperationKind
+    kind: RootKind
+    table: str
+    type: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input type of a table."""
+
+    name: str
+    kind: InputKind
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or view. `type` is its row type in GraphQL, the key everywhere; `app` the app id or "", `name` the rest."""
+
+    type: str
+    app: str
+    name: str
+    columns: Mapping[str, Column]
+    relationships: Mapping[str, Relationship]
+    aggregates: Mapping[str, str]
+    """Field name of an array relationship's aggregate -> the target's row type (`messages_aggregate` -> messages)."""
+    other: frozenset[str]
+    """Fields that are neither: computed fields, remote relationships."""
+    primary_key: tuple[str, ...]
+    constraints: Mapping[str, tuple[str, ...]]
+    """Constraint (enum value) -> its columns, () when the schema does not say."""
+    description: str = ""
+
+    def is_tenant(self, column: str) -> bool:
+        """True when rows of this table belong to one organization."""
+        return column in self.columns
+
+
+@dataclass(frozen=True)
+class SchemaIndex:
+    """The tables that a set of operations can reach. Equal input gives equal text and order."""
+
+    tables: Mapping[str, Table]
+    roots: Mapping[OperationKind, Mapping[str, Root]]
+    inputs: Mapping[str, Input]
+    tenant_column: str | None = "organization_id"
+    """The column that says whose row it is; None when the schema has no organizations."""
+    aggregate_types: Mapping[str, str] = field(default_factory=dict)
+    """Aggregate type (`app_130_orders_aggregate`) -> row type."""
+    response_types: Mapping[str, str] = field(default_factory=dict)
+    """Mutation response type (`app_130_orders_mutation_response`) -> row type."""
+
+    def table_roots(self, table: str) -> dict[RootKind, Root]:
+        """The query and mutation root fields of a table, by kind (STREAM from the subscriptions)."""
+        found: dict[RootKind, Root] = {}
+        for operation in ("query", "mutation", "subscription"):
+            for root in self.roots.get(operation, {}).values():
+                if root.table == table:
+                    found.setdefault(root.kind, root)
+        return found
+
+    def is_tenant(self, table: str) -> bool:
+        return self.tenant_column is not None and self.tables[table].is_tenant(self.tenant_column)
+
+    def facts(self) -> str:
+        """The index as compact JSON text, deterministic: what a generated package carries. `from_facts` reads it back."""
+        tables = {
+            table.type: {
+                "columns": {column.name: column.type for column in table.columns.values()},
+                "relationships": {r.name: [r.kind, r.table, r.type] for r in table.relationships.values()},
+                "aggregates": dict(table.aggregates),
+                "other": sorted(table.other),
+                "primary_key": list(table.primary_key),
+                "constraints": {name: list(columns) for name, columns in table.constraints.items()},
+            }
+            for table in sorted(self.tables.values(), key=lambda t: t.type)
+        }
+        roots = {
+            operation: {
+                root.name: [root.kind.value, root.table, root.type, dict(root.arguments)]
+                for root in sorted(fields.values(), key=lambda r: r.name)
+            }
+            for operation, fields in sorted(self.roots.items())
+        }
+        value = {
+            "tenant_column": self.tenant_column,
+            "tables": tables,
+            "roots": roots,
+            "inputs": {i.name: [i.kind.value, i.table] for i in sorted(self.inputs.values(), key=lambda i: i.name)},
+            "aggregate_types": dict(sorted(self.aggregate_types.items())),
+            "response_types": dict(sorted(self.response_types.items())),
+        }
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_facts(cls, text: str) -> SchemaIndex:
+        """The index of `facts()`. Descriptions are not kept."""
+        value: dict[str, Any] = json.loads(text)
+        return cls(
+            tables={name: _table(name, facts) for name, facts in value["tables"].items()},
+            roots={
+                operation: {
+                    name: Root(name, operation, RootKind(kind), table, type_, arguments)
+                    for name, (kind, table, type_, arguments) in fields.items()
+                }
+                for operation, fields in value["roots"].items()
+            },
+            inputs={name: Input(name, InputKind(kind), table) for name, (kind, table) in value["inputs"].items()},
+            tenant_column=value["tenant_column"],
+            aggregate_types=value["aggregate_types"],
+            response_types=value["response_types"],
+        )
+
+
+def _table(type_: str, facts: Mapping[str, Any]) -> Table:
+    app, name = split_app(type_)
+    return Table(
+        type=type_,
+        app=app,
+        name=name,
+        columns={column: Column(column, text) for column, text in facts["columns"].items()},
+        relationships={
+            r: Relationship(r, kind, table, text) for r, (kind, table, text) in facts["relationships"].items()
+        },
+        aggregates=facts["aggregates"],
+        other=frozenset(facts["other"]),
+        primary_key=tuple(facts["primary_key"]),
+        constraints={constraint: tuple(columns) for constraint, columns in facts["constraints"].items()},
+    )

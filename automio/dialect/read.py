@@ -1,0 +1,375 @@
+"""Sdl -> SchemaIndex, by the rules of index.py. Next: scope/ and codegen/ use what comes out.
+
+Only the root fields and types that the wanted tables touch are parsed. What decides is structure; the two texts that are
+read for their meaning are Hasura's own descriptions: "execute function …" tells a function without arguments from a
+table, and "… constraint on columns "a", "b"" tells the columns of a constraint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from graphql import (
+    EnumTypeDefinitionNode,
+    FieldDefinitionNode,
+    InputObjectTypeDefinitionNode,
+    ObjectTypeDefinitionNode,
+    ObjectTypeExtensionNode,
+)
+
+from automio.dialect.index import (
+    Column,
+    Input,
+    InputKind,
+    OperationKind,
+    Relationship,
+    Root,
+    RootKind,
+    SchemaIndex,
+    Table,
+)
+from automio.dialect.names import split_app
+from automio.dialect.sdl import Sdl, Span, parse_span, type_text
+
+_LIST_ARGUMENTS = frozenset({"where", "order_by", "limit", "offset", "distinct_on"})
+_OPERATORS = frozenset({"_inc", "_append", "_prepend", "_delete_key", "_delete_elem", "_delete_at_path"})
+_MEMBER = re.compile(r"\b(?:nodes|returning)\s*:\s*\[\s*(\w+)")
+_QUOTED = re.compile(r'"([^"]*)"')
+
+
+def index_schema(
+    sdl: Sdl,
+    *,
+    roots: Mapping[OperationKind, Iterable[str]] | None = None,
+    tables: Iterable[str] = (),
+    tenant_column: str | None = "organization_id",
+) -> SchemaIndex:
+    """The tables that the named root fields and row types touch, and all that relationships lead to from there.
+
+    `roots` None means every table of the schema. Unknown names are left out (validation reports them, with a place).
+    Raises CodegenError when a definition on the way cannot be parsed.
+    """
+    return _Reader(sdl).read(roots, tables, tenant_column)
+
+
+class _Reader:
+    """One pass over one Sdl; keeps what it has parsed."""
+
+    def __init__(self, sdl: Sdl) -> None:
+        self.sdl = sdl
+        self.parsed_roots: dict[tuple[OperationKind, str], Root] = {}
+        self.inputs: dict[str, Input] = {}
+        self.listings: dict[str, str | None] = {}
+        self.members: dict[tuple[str, str], str] = {}
+
+    def read(
+        self,
+        wanted: Mapping[OperationKind, Iterable[str]] | None,
+        tables: Iterable[str],
+        tenant_column: str | None,
+    ) -> SchemaIndex:
+        asked: dict[OperationKind, list[str]] = {
+            kind: list(fields if wanted is None else wanted.get(kind, ()))
+            for kind, fields in self.sdl.root_fields.items()
+        }
+        queue = [name for name in tables if self.is_row(name)]
+        roots: dict[OperationKind, dict[str, Root]] = {kind: {} for kind in self.sdl.root_fields}
+        for kind, names in asked.items():
+            for name in names:
+                if name in self.sdl.root_fields[kind]:
+                    root = roots[kind][name] = self.root(kind, name)
+                    queue += [root.table] if root.table else []
+        found: dict[str, Table] = {}
+        while queue:
+            name = queue.pop()
+            if name not in found:
+                table = found[name] = self.table(name)
+                queue += [r.table for r in table.relationships.values()]
+                queue += table.aggregates.values()
+        for kind, name in [place for table in found for place in self.places(table)]:
+            roots[kind][name] = self.root(kind, name)
+        for table in found.values():
+            self.read_inputs(table, roots)
+        return SchemaIndex(
+            tables=dict(sorted(found.items())),
+            roots={kind: dict(sorted(fields.items())) for kind, fields in sorted(roots.items())},
+            inputs=dict(sorted(self.inputs.items())),
+            tenant_column=tenant_column,
+            aggregate_types=self.wrappers("nodes", found),
+            response_types=self.wrappers("returning", found),
+        )
+
+    def wrappers(self, member: str, tables: Mapping[str, Table]) -> dict[str, str]:
+        return {name: row for (name, of), row in sorted(self.members.items()) if of == member and row in tables}
+
+    # Which types are rows, aggregates and responses. Texts say where to look; what is found there is parsed.
+
+    @cached_property
+    def places_by_text(self) -> dict[str, list[tuple[OperationKind, str]]]:
+        """Row type -> root fields that may deal with it: they return it, or an object with a list of it."""
+        found: dict[str, list[tuple[OperationKind, str]]] = {}
+        inner: dict[str, str] = {}
+        for kind, fields in self.sdl.root_fields.items():
+            for name, span in fields.items():
+                named = span.named_type
+                if named not in inner:
+                    inner[named] = self.member_by_text(named)
+                found.setdefault(named, []).append((kind, name))
+                if inner[named]:
+                    found.setdefault(inner[named], []).append((kind, name))
+        return found
+
+    def member_by_text(self, name: str) -> str:
+        for span in self.sdl.definitions.get(name, ()):
+            hit = _MEMBER.search(span.body)
+            if hit:
+                return hit[1]
+        return ""
+
+    def places(self, row: str) -> list[tuple[OperationKind, str]]:
+        return [place for place in self.places_by_text.get(row, ()) if self.root(*place).table == row]
+
+    def listing(self, name: str) -> str | None:
+        """The query root field that lists rows of this type; None when it is not a row type."""
+        if name not in self.listings:
+            spans = self.sdl.root_fields.get("query", {})
+            self.listings[name] = next(
+                (
+                    root
+                    for kind, root in self.places_by_text.get(name, ())
+                    if kind == "query" and spans[root].named_type == name and _lists(_field(spans[root].span))
+                ),
+                None,
+            )
+        return self.listings[name]
+
+    def is_row(self, name: str) -> bool:
+        return self.kind_of(name) == "type" and self.listing(name) is not None
+
+    def wrapped(self, name: str, member: str) -> str:
+        """The row type in `nodes` or `returning` of an aggregate or mutation response type, "" when it is neither."""
+        key = (name, member)
+        if key not in self.members:
+            self.members[key] = ""
+            if self.kind_of(name) == "type" and member in self.sdl.definitions[name][0].body:
+                for node in self.object_fields(name):
+                    text = type_text(node.type)
+                    if node.name.value == member and text.startswith("[") and self.is_row(text.strip("[]!")):
+                        self.members[key] = text.strip("[]!")
+        return self.members[key]
+
+    def row_of(self, kind: OperationKind, name: str) -> str:
+        if self.is_row(name):
+            return name
+        return self.wrapped(name, "returning" if kind == "mutation" else "nodes")
+
+    def kind_of(self, name: str) -> str:
+        spans = self.sdl.definitions.get(name)
+        return spans[0].kind if spans else "scalar"
+
+    def object_fields(self, name: str) -> list[FieldDefinitionNode]:
+        nodes = self.sdl.nodes(name)
+        return [
+            field
+            for node in nodes
+            if isinstance(node, ObjectTypeDefinitionNode | ObjectTypeExtensionNode)
+            for field in node.fields
+        ]
+
+    # Root fields.
+
+    def root(self, kind: OperationKind, name: str) -> Root:
+        key = (kind, name)
+        if key not in self.parsed_roots:
+            self.parsed_roots[key] = self.classify(kind, name, _field(self.sdl.root_fields[kind][name].span))
+        return self.parsed_roots[key]
+
+    def classify(self, kind: OperationKind, name: str, node: FieldDefinitionNode) -> Root:
+        arguments = {argument.name.value: type_text(argument.type) for argument in node.arguments or ()}
+        text = type_text(node.type)
+        named = text.strip("[]!")
+        row = self.row_of(kind, named)
+        what = (
+            self.mutation_kind(arguments, named, text)
+            if kind == "mutation"
+            else self.query_kind(arguments, named, text)
+        )
+        if not row or _is_function(node):
+            what = RootKind.OTHER
+        return Root(name, kind, what, "" if what is RootKind.OTHER else row, text, arguments)
+
+    def query_kind(self, arguments: Mapping[str, str], named: str, text: str) -> RootKind:
+        names = set(arguments)
+        if {"cursor", "batch_size"} <= names <= {"cursor", "batch_size", "where"}:
+            return RootKind.STREAM
+        if "where" in names and names <= _LIST_ARGUMENTS:
+            if text.startswith("["):
+                return RootKind.LIST
+            return RootKind.AGGREGATE if self.wrapped(named, "nodes") else RootKind.OTHER
+        is_row = not text.startswith("[") and self.is_row(named)
+        return RootKind.BY_PK if is_row and self.are_keys(arguments, named) else RootKind.OTHER
+
+    def mutation_kind(self, arguments: Mapping[str, str], named: str, text: str) -> RootKind:
+        names = set(arguments)
+        for argument, kind in (
+            ("objects", RootKind.INSERT),
+            ("object", RootKind.INSERT_ONE),
+            ("updates", RootKind.UPDATE_MANY),
+            ("pk_columns", RootKind.UPDATE_BY_PK),
+        ):
+            if argument in names:
+                return kind
+        if "where" in names:
+            return RootKind.DELETE if names == {"where"} else RootKind.UPDATE
+        is_row = not text.startswith("[") and self.is_row(named)
+        return RootKind.DELETE_BY_PK if is_row and self.are_keys(arguments, named) else RootKind.OTHER
+
+    def are_keys(self, arguments: Mapping[str, str], row: str) -> bool:
+        """True when the arguments are non-null columns of the row."""
+        columns = {field.name.value for field in self.object_fields(row)}
+        return bool(arguments) and all(text.endswith("!") and name in columns for name, text in arguments.items())
+
+    # Tables.
+
+    def table(self, name: str) -> Table:
+        listing = self.root("query", self.listing(name) or "")
+        selectable = self.selectable_columns(listing)
+        columns: dict[str, Column] = {}
+        relationships: dict[str, Relationship] = {}
+        aggregates: dict[str, str] = {}
+        other: set[str] = set()
+        for node in self.object_fields(name):
+            field, text = node.name.value, type_text(node.type)
+            named, arguments = text.strip("[]!"), {a.name.value for a in node.arguments or ()}
+            if self.kind_of(named) in ("scalar", "enum"):
+                if field in selectable if selectable else arguments <= {"path"}:
+                    columns[field] = Column(field, text, node.description.value if node.description else "")
+                else:
+                    other.add(field)
+            elif self.is_row(named) and text.startswith("[") and "where" in arguments <= _LIST_ARGUMENTS:
+                relationships[field] = Relationship(field, "array", named, text)
+            elif self.is_row(named) and not text.startswith("[") and not arguments:
+                relationships[field] = Relationship(field, "object", named, text)
+            elif self.wrapped(named, "nodes") and "where" in arguments <= _LIST_ARGUMENTS:
+                aggregates[field] = self.wrapped(named, "nodes")
+            else:
+                other.add(field)
+        app, short = split_app(name)
+        node = self.sdl.nodes(name)[0]
+        description = getattr(node, "description", None)
+        return Table(
+            type=name,
+            app=app,
+            name=short,
+            columns=columns,
+            relationships=relationships,
+            aggregates=aggregates,
+            other=frozenset(other),
+            primary_key=self.primary_key(name),
+            constraints=self.constraints(name),
+            description=description.value if description else "",
+        )
+
+    def selectable_columns(self, listing: Root) -> frozenset[str]:
+        """The columns that `distinct_on` names: the one place where Hasura lists columns and nothing else."""
+        enum = listing.arguments.get("distinct_on", "").strip("[]!")
+        return frozenset(name for name, _ in self.enum_values(enum))
+
+    def enum_values(self, name: str) -> list[tuple[str, str]]:
+        return [
+            (value.name.value, value.description.value if value.description else "")
+            for node in self.sdl.nodes(name)
+            if isinstance(node, EnumTypeDefinitionNode)
+            for value in node.values or ()
+        ]
+
+    def primary_key(self, row: str) -> tuple[str, ...]:
+        for kind, name in self.places(row):
+            root = self.root(kind, name)
+            if root.kind in (RootKind.BY_PK, RootKind.DELETE_BY_PK):
+                return tuple(root.arguments)
+            if root.kind is RootKind.UPDATE_BY_PK:
+                return tuple(self.input_fields(root.arguments["pk_columns"].strip("[]!")))
+        return ()
+
+    def constraints(self, row: str) -> dict[str, tuple[str, ...]]:
+        for kind, name in self.places(row):
+            on_conflict = self.root(kind, name).arguments.get("on_conflict")
+            if on_conflict:
+                enum = self.input_fields(on_conflict.strip("[]!")).get("constraint", "").strip("[]!")
+                return {value: tuple(_QUOTED.findall(text)) for value, text in self.enum_values(enum)}
+        return {}
+
+    # Input types.
+
+    def input_fields(self, name: str) -> dict[str, str]:
+        """Field name -> type text of an input type, {} when it is not one."""
+        return {
+            field.name.value: type_text(field.type)
+            for node in self.sdl.nodes(name)
+            if isinstance(node, InputObjectTypeDefinitionNode)
+            for field in node.fields or ()
+        }
+
+    def read_inputs(self, table: Table, roots: Mapping[OperationKind, Mapping[str, Root]]) -> None:
+        for fields in roots.values():
+            for root in fields.values():
+                if root.table == table.type:
+                    for argument, text in root.arguments.items():
+                        kind = _argument_kind(root.kind, argument)
+                        if kind:
+                            self.add(text, kind, table.type)
+        for known in [i for i in self.inputs.values() if i.table == table.type]:
+            if known.kind in (InputKind.BOOL_EXP, InputKind.ORDER_BY, InputKind.INSERT):
+                self.read_members(table, known)
+
+    def read_members(self, table: Table, parent: Input) -> None:
+        """Input types that hang below a table's own: aggregate predicates, aggregate orders, nested inserts."""
+        for name, text in self.input_fields(parent.name).items():
+            relationship = table.relationships.get(name)
+            if parent.kind is InputKind.BOOL_EXP and name in table.aggregates:
+                self.add(text, InputKind.AGGREGATE_BOOL_EXP, table.aggregates[name])
+            elif parent.kind is InputKind.ORDER_BY and name in table.aggregates:
+                self.add(text, InputKind.AGGREGATE_ORDER_BY, table.aggregates[name])
+            elif parent.kind is InputKind.INSERT and relationship:
+                kind = InputKind.OBJECT_INSERT if relationship.kind == "object" else InputKind.ARRAY_INSERT
+                self.add(text, kind, relationship.table)
+
+    def add(self, text: str, kind: InputKind, table: str) -> None:
+        name = text.strip("[]!")
+        self.inputs.setdefault(name, Input(name, kind, table))
+
+
+def _argument_kind(root: RootKind, argument: str) -> InputKind | None:
+    if argument in _OPERATORS:
+        return InputKind.OPERATOR
+    return {
+        "where": InputKind.BOOL_EXP,
+        "order_by": InputKind.ORDER_BY,
+        "objects": InputKind.INSERT,
+        "object": InputKind.INSERT,
+        "on_conflict": InputKind.ON_CONFLICT,
+        "_set": InputKind.SET,
+        "pk_columns": InputKind.PK_COLUMNS,
+        "updates": InputKind.UPDATES,
+        "cursor": InputKind.STREAM_CURSOR if root is RootKind.STREAM else None,
+    }.get(argument)
+
+
+def _field(span: Span) -> FieldDefinitionNode:
+    wrapped = Span(span.path, f"type X {{{span.body}}}", 0, len(span.body) + 9, "type", False)
+    node = parse_span(wrapped)
+    assert isinstance(node, ObjectTypeDefinitionNode)
+    return node.fields[0]
+
+
+def _is_function(node: FieldDefinitionNode) -> bool:
+    return bool(node.description and node.description.value.lstrip().startswith("execute "))
+
+
+def _lists(node: FieldDefinitionNode) -> bool:
+    """True for a table's list: takes a filter and paging, nothing else, and returns a list."""
+    arguments = {argument.name.value for argument in node.arguments or ()}
+    return "where" in arguments <= _LIST_ARGUMENTS and type_text(node.type).startswith("[") and not _is_function(node)
