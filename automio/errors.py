@@ -37,7 +37,8 @@ class AutomioError(Exception):
             self.hint = hint
 
     def __str__(self) -> str:
-        tail = f" {self.hint}" if self.hint else ""
+        end = "" if self.message.endswith((".", "?", "!", ":")) else "."
+        tail = f"{end} {self.hint}" if self.hint else ""
         return f"{self.message}{tail} [{self.code}]"
 
 

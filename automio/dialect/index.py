@@ -33,6 +33,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from automio.dialect.names import split_app
+from automio.errors import ScopeError
 
 OperationKind = Literal["query", "mutation", "subscription"]
 
@@ -133,7 +134,7 @@ class Table:
     aggregates: Mapping[str, str]
     """Field name of an array relationship's aggregate -> the target's row type (`messages_aggregate` -> messages)."""
     other: frozenset[str]
-    """Fields that are neither: computed fields, remote relationships."""
+    """Fields that are neither: computed fields, remote relationships, an organization column that cannot be read."""
     primary_key: tuple[str, ...]
     constraints: Mapping[str, tuple[str, ...]]
     """Constraint (enum value) -> its columns, () when the schema does not say."""
@@ -168,7 +169,19 @@ class SchemaIndex:
         return found
 
     def is_tenant(self, table: str) -> bool:
-        return self.tenant_column is not None and self.tables[table].is_tenant(self.tenant_column)
+        """True when rows of the table belong to one organization each.
+
+        Raises ScopeError for a table whose organization column exists but cannot be read (a role may hide it): taking
+        it for a shared table would show everybody's rows.
+        """
+        if self.tenant_column is None:
+            return False
+        if self.tenant_column in self.tables[table].other:
+            raise ScopeError(
+                f"{table} has a column {self.tenant_column} that this role cannot read, so it cannot be scoped",
+                hint="Let the role select the column, or pull the schema of a role that may.",
+            )
+        return self.tables[table].is_tenant(self.tenant_column)
 
     def facts(self) -> str:
         """The index as compact JSON text, deterministic: what a generated package carries. `from_facts` reads it back."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from graphql import (
@@ -92,6 +93,7 @@ class _Reader:
             roots[kind][name] = self.root(kind, name)
         for table in found.values():
             self.read_inputs(table, roots)
+        found = {name: self.with_hidden(table, tenant_column) for name, table in found.items()}
         return SchemaIndex(
             tables=dict(sorted(found.items())),
             roots={kind: dict(sorted(fields.items())) for kind, fields in sorted(roots.items())},
@@ -336,6 +338,16 @@ class _Reader:
             elif parent.kind is InputKind.INSERT and relationship:
                 kind = InputKind.OBJECT_INSERT if relationship.kind == "object" else InputKind.ARRAY_INSERT
                 self.add(text, kind, relationship.table)
+
+    def with_hidden(self, table: Table, tenant_column: str | None) -> Table:
+        """The table, with its organization column among `other` when filters or rows know it and selections don't."""
+        if tenant_column is None or tenant_column in table.columns:
+            return table
+        kinds = (InputKind.BOOL_EXP, InputKind.INSERT, InputKind.SET)
+        for known in self.inputs.values():
+            if known.table == table.type and known.kind in kinds and tenant_column in self.input_fields(known.name):
+                return replace(table, other=table.other | {tenant_column})
+        return table
 
     def add(self, text: str, kind: InputKind, table: str) -> None:
         name = text.strip("[]!")

@@ -9,6 +9,7 @@ import pytest
 from automio.dialect.index import InputKind, RootKind, SchemaIndex
 from automio.dialect.read import index_schema
 from automio.dialect.sdl import Sdl
+from automio.errors import ScopeError
 
 RENAMED = '''
 scalar numeric
@@ -128,3 +129,21 @@ def test_facts_of_real_schemas_come_back_whole(shared: Path, name: str) -> None:
     again = SchemaIndex.from_facts(index.facts())
     assert again.facts() == index.facts()
     assert again.tables.keys() == index.tables.keys()
+
+
+HIDDEN = """
+input Int_comparison_exp { _eq: Int }
+input orders_bool_exp { _and: [orders_bool_exp!] id: Int_comparison_exp organization_id: Int_comparison_exp }
+enum orders_select_column { id }
+type orders { id: Int! }
+type query_root { orders(where: orders_bool_exp, limit: Int, distinct_on: [orders_select_column!]): [orders!]! }
+"""
+
+
+def test_an_organization_column_that_cannot_be_read_is_no_shared_table() -> None:
+    index = index_schema(Sdl.read([("s.graphql", HIDDEN)]))
+    with pytest.raises(ScopeError, match="cannot be scoped"):
+        index.is_tenant("orders")
+    with pytest.raises(ScopeError, match="cannot be scoped"):
+        SchemaIndex.from_facts(index.facts()).is_tenant("orders")
+    assert not index_schema(Sdl.read([("s.graphql", HIDDEN)]), tenant_column=None).is_tenant("orders")

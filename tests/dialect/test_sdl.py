@@ -13,12 +13,28 @@ from automio.dialect.sdl import Sdl, references
 from automio.errors import CodegenError
 
 NAMES = st.sampled_from(["A", "B1", "type", "input", "query_root", "_x", "enum", "schema", "where", "é".encode().hex()])
-NASTY = ["plain", "type X {", "}", "{", '\\"""', '""', "# no comment", "extend type Q { a: Int }", "a\n  b: [C]\n", "(", ")"]
+NASTY = [
+    "plain",
+    "type X {",
+    "}",
+    "{",
+    '\\"""',
+    '""',
+    "# no comment",
+    "extend type Q { a: Int }",
+    "a\n  b: [C]\n",
+    "(",
+    ")",
+]
 BLOCK = st.lists(st.sampled_from(NASTY), max_size=4).map(lambda parts: '"""' + " ".join(parts) + ' """')
-LINE = st.lists(st.sampled_from(["plain", "}", "{ # x", '\\"', "(", "type X"]), max_size=3).map(lambda p: f'"{" ".join(p)}"')
+LINE = st.lists(st.sampled_from(["plain", "}", "{ # x", '\\"', "(", "type X"]), max_size=3).map(
+    lambda p: f'"{" ".join(p)}"'
+)
 DESCRIPTION = st.one_of(st.just(""), BLOCK, LINE).map(lambda text: text and f"{text}\n")
 COMMENT = st.sampled_from(["", "# type Y { a: Int }\n", '# """ \n', "\n", " , ", "\t"])
-DIRECTIVE = st.sampled_from(["", ' @deprecated(reason: "use } { b")', " @a @b", ' @c(x: {y: "}"}, z: [{a: 1}])', " @d(x: 1)"])
+DIRECTIVE = st.sampled_from(
+    ["", ' @deprecated(reason: "use } { b")', " @a @b", ' @c(x: {y: "}"}, z: [{a: 1}])', " @d(x: 1)"]
+)
 TYPE = st.sampled_from(["Int", "[String!]!", "[[B1]]", " A ", "uuid!"])
 DEFAULT = st.sampled_from(["", ' = "}{"', " = {a: {b: [1, {c: 2}]}}", " = [1, 2]", " = null"])
 
@@ -31,7 +47,9 @@ def fields(draw: st.DrawFn) -> str:
         if draw(st.booleans()):
             inner = f"{draw(DESCRIPTION)}{draw(NAMES)}: {draw(TYPE)}{draw(DEFAULT)}{draw(DIRECTIVE)}"
             arguments = f"({draw(COMMENT)}{inner})"
-        lines.append(f"{draw(DESCRIPTION)}{draw(NAMES)}{number}{arguments}: {draw(TYPE)}{draw(DIRECTIVE)}{draw(COMMENT)}")
+        lines.append(
+            f"{draw(DESCRIPTION)}{draw(NAMES)}{number}{arguments}: {draw(TYPE)}{draw(DIRECTIVE)}{draw(COMMENT)}"
+        )
     return "{" + draw(st.sampled_from(["\n  ", " ", ""])) + "\n".join(lines) + "\n}"
 
 
@@ -40,7 +58,9 @@ def definitions(draw: st.DrawFn) -> str:
     number = draw(st.integers(0, 10**6))
     name = f"{draw(NAMES)}{number}"
     head = draw(DESCRIPTION)
-    kind = draw(st.sampled_from(["type", "input", "enum", "scalar", "union", "directive", "interface", "extend", "bare"]))
+    kind = draw(
+        st.sampled_from(["type", "input", "enum", "scalar", "union", "directive", "interface", "extend", "bare"])
+    )
     directive = draw(DIRECTIVE)
     if kind in ("type", "interface"):
         implements = draw(st.sampled_from(["", " implements A", " implements & A & B1", " implements A&B1"]))
