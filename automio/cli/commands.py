@@ -1,0 +1,132 @@
+"""The commands and their options. Each imports its own module when it runs, so that `automio --help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automio.cli.output import Report, show
+
+app = typer.Typer(
+    help="Typed Python functions for tables behind Hasura, scoped to one organization.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="codegen.toml, in the folder of the project.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value, for scripts.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"automio {version('automio')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Typed Python functions for tables behind Hasura, scoped to one organization.
+
+    init, then pull and generate; serve runs the platform on this machine. Exit codes: 0 fine, 1 findings, 2 cannot run.
+    """
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Make codegen.toml, .graphqlrc.yml, schema/ and queries/; what exists is kept."""
+    from automio.cli import init as command
+
+    _end(command.init(folder), as_json)
+
+
+@app.command()
+def pull(
+    endpoint: Annotated[
+        str | None, typer.Option(help="Hasura's URL or the gateway's; else the environment says.", metavar="URL")
+    ] = None,
+    app_ids: Annotated[list[int] | None, typer.Option("--app", help="Only this app's tables; may be repeated.")] = None,
+    role: Annotated[str | None, typer.Option(help="Pull what this Hasura role may see.")] = None,
+    table: Annotated[str, typer.Option(help="The table in the gateway's URL, where one is demanded.")] = "",
+    schema: Annotated[Path | None, typer.Option(help="Folder to write to; else the one in codegen.toml.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 60,
+    config: Config = Path("codegen.toml"),
+    as_json: Json = False,
+) -> None:
+    """Write the server's schema to schema/, a file a table."""
+    from automio.cli import pull as command
+
+    report = command.pull(
+        config=config,
+        schema=schema,
+        endpoint=endpoint,
+        role=role,
+        table=table,
+        apps=app_ids or (),
+        timeout=timeout,
+        quiet=as_json,
+    )
+    _end(report, as_json)
+
+
+@app.command()
+def generate(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when files are stale.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Compile again after each change, until Ctrl-C.")] = False,
+    config: Config = Path("codegen.toml"),
+    as_json: Json = False,
+) -> None:
+    """Compile schema and operations into typed Python packages."""
+    if watch:
+        if check or as_json:
+            raise typer.BadParameter("--watch goes with neither --check nor --json")
+        from automio.cli.watch import watch as keep_watching
+
+        keep_watching(config, lambda report: show(report, as_json=False))
+        return
+    from automio.cli import generate as command
+
+    _end(command.run(config, check=check, quiet=as_json), as_json)
+
+
+@app.command()
+def serve(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="platform.toml.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 picks a free one.", min=0, max=65535)] = 8080,
+) -> None:
+    """Run the platform on this machine: PostgreSQL, Hasura's endpoint and the gateway. Ctrl-C stops it."""
+    from automio.cli import serve as command
+
+    _end(command.run(config, host, port), False)
+
+
+@app.command()
+def doctor(
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the server.", min=0.1)] = 5,
+    config: Config = Path("codegen.toml"),
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with installation, configuration and servers, and what to do; exit 1 when something is."""
+    from automio.cli import doctor as command
+
+    _end(command.run(config, timeout), as_json)
+
+
+def _end(report: Report, as_json: bool) -> None:
+    show(report, as_json=as_json)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
