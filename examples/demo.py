@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def prepare() -> None:
 
 
 @contextmanager
-def platform() -> Iterator[str]:
+def platform() -> Generator[str]:
     """The local platform as a process of its own: its URL; ended on the way out."""
     title("automio serve: an empty folder becomes a database with tables, rows and a GraphQL API")
     started = time.perf_counter()
@@ -98,7 +98,9 @@ def platform() -> Iterator[str]:
 
 def environment(**extra: str) -> dict[str, str]:
     """Our environment without what could point the demo elsewhere."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("API_", "APP_", "HASURA_", "ORG"))}
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith(("API_", "APP_", "HASURA_", "ORG"))
+    }
     ours.pop("DATABASE_URL", None)
     return ours | {"PYTHONPATH": str(WORKSPACE), "PYTHONDONTWRITEBYTECODE": "1"} | extra
 
@@ -117,13 +119,16 @@ def python(script_name: str, *, env: dict[str, str]) -> str:
 
 
 def type_check(script_name: str, *, expected: int) -> None:
-    run([sys.executable, "-m", "basedpyright", "--level", "error", script_name], f"basedpyright {script_name}", environment(), expected)
+    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--level", "error", script_name]
+    run(command, f"basedpyright {script_name}", environment(), expected)
 
 
 def run(command: list[str], shown: str, env: dict[str, str], expected: int) -> str:
     """Run one command, print what it printed and how long it took; another exit code than `expected` ends the demo."""
     started = time.perf_counter()
-    done = subprocess.run(command, cwd=WORKSPACE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=WORKSPACE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     print(f"$ {shown}  ({time.perf_counter() - started:.2f} s, exit {done.returncode})")
     print(*(f"  {line}" for line in done.stdout.rstrip().replace(f"{WORKSPACE}/", "").splitlines()), sep="\n")
     if done.returncode != expected:

@@ -1,12 +1,13 @@
 """What an app writes. The environment says where the data is and whose it is: API_BASE_URL, APP_TOKEN, ORGANIZATION_ID.
 
-    automio serve --port 8080                                   # in one terminal
-    API_BASE_URL=http://127.0.0.1:8080 APP_TOKEN=local-org-2 ORGANIZATION_ID=2 python examples/orders.py
+automio serve --port 8080                                   # in one terminal
+API_BASE_URL=http://127.0.0.1:8080 APP_TOKEN=local-org-2 ORGANIZATION_ID=2 python examples/orders.py
 """
 
 from __future__ import annotations
 
 import asyncio
+import pprint
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 from app_130 import billing_entries, messages, orders
 from app_130.aio import orders as async_orders
+
 from automio import GraphQLRequest
 from automio.wrapper import API
 
@@ -27,8 +29,7 @@ def show(what: str, call: Callable[[], T]) -> T:
     started = time.perf_counter()
     value = call()
     print(f"  {what}  ({(time.perf_counter() - started) * 1000:.1f} ms)")
-    for line in value if isinstance(value, list) else [value]:
-        print(f"      {line!r}")
+    print(*(f"      {line}" for line in pprint.pformat(value, width=110).splitlines()), sep="\n")
     return value
 
 
@@ -68,7 +69,9 @@ def main() -> None:
             lambda: api.tables.apps_graphql_query(
                 app=130,
                 table="billing_entries",
-                graph_ql_request=GraphQLRequest("{ app_130_billing_entries(order_by: {occurredAt: desc}, limit: 1) { allegroId } }"),
+                graph_ql_request=GraphQLRequest(
+                    "{ app_130_billing_entries(order_by: {occurredAt: desc}, limit: 1) { allegroId } }"
+                ),
             ),
         )
         assert not response.errors

@@ -11,7 +11,9 @@ SHARED = ROOT.parent / "shared"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="rewrite expected files; read the diff as you would code")
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite expected files; read the diff as you would code"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,9 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_lsp
 from lsprotocol import types
-from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
+from pytest_lsp import ClientServerConfig, LanguageClient
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVER = Path(sys.executable).parent / "basedpyright-langserver"
@@ -20,7 +19,7 @@ async def client(lsp_client: LanguageClient) -> AsyncIterator[None]:
     lsp_client.set_configuration({"python": {"pythonPath": sys.executable}, "basedpyright": {}})
     await lsp_client.initialize_session(
         types.InitializeParams(
-            capabilities=client_capabilities("visual-studio-code"),
+            capabilities=types.ClientCapabilities(workspace=types.WorkspaceClientCapabilities(configuration=True)),
             root_uri=ROOT.as_uri(),
             workspace_folders=[types.WorkspaceFolder(uri=ROOT.as_uri(), name="automio")],
         )
@@ -34,7 +33,9 @@ async def completions(client: LanguageClient, text: str) -> set[str]:
     before, _, after = text.partition("|")
     uri = (ROOT / "editor_session.py").as_uri()
     client.text_document_did_open(
-        types.DidOpenTextDocumentParams(types.TextDocumentItem(uri=uri, language_id="python", version=1, text=before + after))
+        types.DidOpenTextDocumentParams(
+            types.TextDocumentItem(uri=uri, language_id="python", version=1, text=before + after)
+        )
     )
     try:
         answer = await client.text_document_completion_async(
@@ -67,7 +68,12 @@ async def test_attributes_of_a_model_complete(client: LanguageClient) -> None:
 
 async def test_keys_of_where_complete(client: LanguageClient) -> None:
     found = await completions(client, 'from app_130 import orders\norders.find(where={"|"})\n')
-    assert {'"order_id"', '"delivered"', '"messages"', '"_and"'} <= found or {"order_id", "delivered", "messages", "_and"} <= found
+    assert {'"order_id"', '"delivered"', '"messages"', '"_and"'} <= found or {
+        "order_id",
+        "delivered",
+        "messages",
+        "_and",
+    } <= found
 
 
 async def test_operators_of_a_column_complete(client: LanguageClient) -> None:

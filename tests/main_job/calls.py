@@ -14,9 +14,10 @@ from typing import Any
 
 from app_130 import billing_entries, messages, orders
 from app_130.aio import orders as async_orders
+from pydantic import BaseModel
+
 from automio import GraphQLRequest
 from automio.wrapper import API
-from pydantic import BaseModel
 
 ORDER = "eba6bc90-faab-11f0-96f9-c518c5ba21fb"
 
@@ -45,13 +46,20 @@ def main() -> None:
         report("list_with_messages", lambda: orders.list_with_messages(False))
         report("search", lambda: messages.search("%"))
         report("latest", billing_entries.latest)
-        report("find through a relationship", lambda: orders.find(where={"messages": {"message_content": {"_like": "%"}}}))
+        report(
+            "find through a relationship", lambda: orders.find(where={"messages": {"message_content": {"_like": "%"}}})
+        )
         report("find by another's buyer", lambda: orders.find(where={"buyer_login": {"_like": "org%"}}))
         report("count", orders.count)
         report("pages", lambda: [row for page in orders.iterate(batch_size=2) for row in page])
         report("async", lambda: asyncio.run(async_orders.find(order_by={"created_at": "desc"})))
         rows: Any = [
-            {"allegro_id": f"bill-{n}", "occurred_at": datetime(2026, 2, n, tzinfo=UTC), "type": "x", "value": Decimal(n)}
+            {
+                "allegro_id": f"bill-{n}",
+                "occurred_at": datetime(2026, 2, n, tzinfo=UTC),
+                "type": "x",
+                "value": Decimal(n),
+            }
             for n in range(1, 10)
         ]
         constraint: Any = "uq_app_130_billing_entries_allegroId_org"
@@ -62,13 +70,18 @@ def main() -> None:
         if order:
             message = report_insert(order.id)
             report("delete", lambda: messages.delete(where={"id": {"_eq": message}}))
-        report("delete by another's text", lambda: messages.delete(where={"message_content": {"_like": "a message of organization%"}}))
+        report(
+            "delete by another's text",
+            lambda: messages.delete(where={"message_content": {"_like": "a message of organization%"}}),
+        )
         document = "{ app_130_billing_entries(order_by: {allegroId: asc}) { allegroId value type } }"
         report(
             "ad hoc",
-            lambda: api.tables.apps_graphql_query(
-                app=130, table="billing_entries", graph_ql_request=GraphQLRequest(document)
-            ).data,
+            lambda: (
+                api.tables.apps_graphql_query(
+                    app=130, table="billing_entries", graph_ql_request=GraphQLRequest(document)
+                ).data
+            ),
         )
 
 

@@ -17,7 +17,9 @@ def status() -> str:
 def test_the_demo_runs_twice_and_leaves_tracked_files_alone() -> None:
     before = status()
     for _ in range(2):
-        done = subprocess.run([sys.executable, "examples/demo.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "examples/demo.py"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "gift_note" in done.stdout
         assert "gift_notes" in done.stdout, "the type checker names the misspelt column"

@@ -42,7 +42,9 @@ def serve(workspace: Path) -> Iterator[str]:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("API_", "APP_", "HASURA_", "ORG"))}
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith(("API_", "APP_", "HASURA_", "ORG"))
+    }
     ours.pop("DATABASE_URL", None)
     return ours | extra
 
@@ -56,8 +58,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a platform with rows of organization 2 alone."""
-    for url in serve(tmp_path_factory.mktemp("alone")):
-        yield url
+    yield from serve(tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,9 @@ def without_tenancy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, workspace / name)
     config = (ROOT / "codegen.toml").read_text().replace('column = "organization_id"', "enabled = false")
     (workspace / "codegen.toml").write_text(config)
-    subprocess.run([sys.executable, "-m", "automio", "generate"], cwd=workspace, env=environment(), check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "automio", "generate"], cwd=workspace, env=environment(), check=True, capture_output=True
+    )
     text = (workspace / "app_130" / "orders.py").read_text()
     assert "_and: [{organization_id" not in text, "the client's lock is still on"
     return workspace
@@ -87,7 +90,8 @@ def rows_of_others(url: str) -> dict[str, Any]:
         "app_130_billing_entries": "organization_id allegroId type value balance order_id",
     }
     fields = " ".join(
-        f"{table}(where: {{organization_id: {{_neq: 2}}}}, order_by: {{id: asc}}) {{ {names} }}" for table, names in columns.items()
+        f"{table}(where: {{organization_id: {{_neq: 2}}}}, order_by: {{id: asc}}) {{ {names} }}"
+        for table, names in columns.items()
     )
     body = json.dumps({"query": f"{{ {fields} }}"}).encode()
     with urllib.request.urlopen(urllib.request.Request(f"{url}/v1/graphql", body), timeout=30) as answer:
@@ -98,7 +102,9 @@ def rows_of_others(url: str) -> dict[str, Any]:
 
 def calls(target: dict[str, str], package: Path) -> list[str]:
     env = environment(PYTHONPATH=str(package), APP_ID="130", ORGANIZATION_ID="2", **target)
-    done = subprocess.run([sys.executable, str(CALLS)], env=env, cwd=package, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(CALLS)], env=env, cwd=package, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
