@@ -76,6 +76,7 @@ def prepare() -> None:
         else:
             shutil.copy2(source, target)
     shutil.rmtree(WORKSPACE / "schema" / "app_130", ignore_errors=True)
+    (WORKSPACE / "pyrightconfig.json").write_text('{"exclude": [".automio"]}')  # it would pass over a hidden folder
 
 
 @contextmanager

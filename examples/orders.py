@@ -7,16 +7,15 @@ API_BASE_URL=http://127.0.0.1:8080 APP_TOKEN=local-org-2 ORGANIZATION_ID=2 pytho
 from __future__ import annotations
 
 import asyncio
-import pprint
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TypeVar
+from textwrap import shorten
+from typing import TypeVar, cast
 
 from app_130 import billing_entries, messages, orders
 from app_130.aio import orders as async_orders
-
 from automio import GraphQLRequest
 from automio.wrapper import API
 
@@ -29,7 +28,9 @@ def show(what: str, call: Callable[[], T]) -> T:
     started = time.perf_counter()
     value = call()
     print(f"  {what}  ({(time.perf_counter() - started) * 1000:.1f} ms)")
-    print(*(f"      {line}" for line in pprint.pformat(value, width=110).splitlines()), sep="\n")
+    rows = cast("list[object]", value) if isinstance(value, list) else [value]
+    for row in rows:
+        print(f"      {shorten(repr(row), width=150, placeholder=' …')}")
     return value
 
 

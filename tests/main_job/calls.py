@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app_130 import billing_entries, messages, orders
-from app_130.aio import orders as async_orders
 from pydantic import BaseModel
 
+from app_130 import billing_entries, messages, orders
+from app_130.aio import orders as async_orders
 from automio import GraphQLRequest
 from automio.wrapper import API
 
@@ -67,9 +67,8 @@ def main() -> None:
         report("save_batch", lambda: billing_entries.save_batch([dict(row, type="y") for row in rows]))
         report("set_delivered", lambda: orders.set_delivered(ORDER, True))
         report("update", lambda: orders.update(where={"order_id": {"_neq": "none"}}, set={"status": "seen"}))
-        if order:
-            message = report_insert(order.id)
-            report("delete", lambda: messages.delete(where={"id": {"_eq": message}}))
+        added = report("add_to_order", lambda: order and without_keys(messages.add_to_order(order.id, "Thank you!")))
+        report("delete", lambda: messages.delete(where={"message_content": {"_eq": "Thank you!"}}) if added else 0)
         report(
             "delete by another's text",
             lambda: messages.delete(where={"message_content": {"_like": "a message of organization%"}}),
@@ -85,11 +84,8 @@ def main() -> None:
         )
 
 
-def report_insert(order_id: Any) -> Any:
-    message = messages.add_to_order(order_id, "Thank you!")
-    assert message
-    print(json.dumps({"add_to_order": [message.message_content, plain(message.order)]}))
-    return message.id
+def without_keys(message: messages.AddToOrderMessage) -> Any:
+    return [message.message_content, plain(message.order)]
 
 
 if __name__ == "__main__":
