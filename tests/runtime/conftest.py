@@ -117,8 +117,7 @@ class Server:
             answer = Answer(answer)
         if answer.delay:
             await asyncio.sleep(answer.delay)
-        assert request.transport is not None
-        if answer.drop:
+        if answer.drop and request.transport is not None:
             request.transport.abort()
             return web.Response()
         body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
@@ -127,7 +126,8 @@ class Server:
             response = web.StreamResponse(status=answer.status, headers={**headers, "Content-Length": str(len(body))})
             await response.prepare(request)
             await response.write(body[: len(body) // 2])
-            request.transport.close()
+            if request.transport is not None:
+                request.transport.close()
             return response
         return web.Response(status=answer.status, body=body, headers=headers)
 

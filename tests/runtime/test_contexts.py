@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import automio
-from automio.errors import ConfigError, ScopeError
+from automio.errors import ConfigError, ScopeError, TransportError
 from automio.runtime import client as client_module
 from automio.runtime.client import run, run_async, run_sync
 from automio.wrapper import API
@@ -168,6 +168,45 @@ async def test_a_coroutine_keeps_the_organization_of_the_place_where_it_was_made
         await call
         await document
     assert [list(e.variables.values())[-1] for e in app.server.exchanges] == [3, 3]
+
+
+def test_one_block_object_serves_many_threads(app: SimpleNamespace, sent: Any) -> None:
+    block, barrier = automio.organization(3), threading.Barrier(4)
+
+    def work(number: int) -> None:
+        with block:
+            barrier.wait(5)
+            run(app.find, {})
+            time.sleep(0.01 * number)
+        with automio.organization(10 + number):
+            run(app.find, {})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert sorted(sent()) == [3, 3, 3, 3, 10, 11, 12, 13]
+
+
+def test_one_api_entered_by_many_threads_closes_with_the_last(app: SimpleNamespace, sent: Any) -> None:
+    api, barrier = API(organization_id=5), threading.Barrier(3)
+
+    def work(number: int) -> None:
+        with api:
+            barrier.wait(5)
+            time.sleep(0.05 * number)
+            run(app.find, {})
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, range(3)))
+    assert sent() == [5, 5, 5]
+    with pytest.raises(TransportError, match="closed"):
+        api.tables.execute("{ app_130_orders { id } }")
+
+
+def test_a_block_left_elsewhere_says_so() -> None:
+    block = automio.organization(3)
+    contextvars.copy_context().run(block.__enter__)
+    with pytest.raises(RuntimeError, match="another context"):
+        block.__exit__(None, None, None)
 
 
 # The sync face.

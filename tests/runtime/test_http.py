@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import time
+import weakref
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -240,10 +241,13 @@ async def test_a_closed_client_sends_nothing(server: Any, app: SimpleNamespace) 
         await run_async(app.find, {})
         with api:
             run(app.find, {})
-        with pytest.raises(TransportError, match="closed") as caught:
-            await run_async(app.find, {})
-        assert caught.value.sent is False
-    assert len(server.exchanges) == 2
+        await run_async(app.find, {})
+    with pytest.raises(TransportError, match="closed") as caught:
+        await api.tables.execute_async("{ app_130_orders { id } }")
+    assert caught.value.sent is False
+    with pytest.raises(TransportError, match="closed"):
+        api.tables.execute("{ app_130_orders { id } }")
+    assert len(server.exchanges) == 3
 
 
 def test_sessions_end_with_their_loop(environment: Any, app: SimpleNamespace) -> None:
@@ -252,13 +256,17 @@ def test_sessions_end_with_their_loop(environment: Any, app: SimpleNamespace) ->
 
     environment.answer = lambda exchange: OK
 
+    loops: list[weakref.ref[Any]] = []
+
     async def main() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
         await asyncio.gather(*(run_async(app.find, {}) for _ in range(5)))
 
     for _ in range(3):
         asyncio.run(main())
         gc.collect()
     assert len(environment.exchanges) == 15
+    assert [loop() for loop in loops[:2]] == [None, None], "nothing holds a loop that is over"
 
 
 def test_a_dropped_client_closes_its_sessions(server: Any, app: SimpleNamespace) -> None:

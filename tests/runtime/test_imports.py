@@ -132,18 +132,21 @@ except ConfigError as error:
 
 
 def test_importing_a_generated_module_is_quick(package: Path) -> None:
-    """Beyond pydantic itself: 12 to 20 ms seen, with 20 models; 30 is the aim of the design, the bar leaves room for noise."""
+    """With 20 models, 20 to 45 ms of CPU seen beside 60 to 105 ms for pydantic itself, the higher figures on a machine
+    with other work to do; the design's aim is 30 ms, so the bar is one that noise alone doesn't reach."""
     code = """
 import json, time
+start = time.process_time()
 import pydantic
 from pydantic import BaseModel, Field
-start = time.process_time()
+between = time.process_time()
 from app_130 import orders
-print(json.dumps(time.process_time() - start))
+print(json.dumps([between - start, time.process_time() - between]))
 """
     python(code, package)
-    seconds = min(python(code, package) for _ in range(5))
-    assert seconds < 0.06
+    seen = [python(code, package) for _ in range(5)]
+    pydantic, ours = (min(column) for column in zip(*seen, strict=True))
+    assert ours < max(0.06, 0.75 * pydantic), f"{ours * 1000:.0f} ms beside pydantic's {pydantic * 1000:.0f} ms"
 
 
 def test_exit_is_quiet_after_sync_and_async_calls(package: Path, server: Any) -> None:

@@ -1,0 +1,555 @@
+"""The ambient client and organization, and the sync face. Generated functions call `run` and `run_async`.
+
+**Client.** A client is settings, hooks and one pooled session for each event loop that calls it. `with API(…)` makes its
+client the ambient one of the context (tasks inherit it); without one, a client is built from the environment at the
+first call and kept.
+
+**Organization.** For each call the first that is given: the call's `organization_id=`, `with organization(2)`, the
+client's own (`API(organization_id=…)` or ORGANIZATION_ID). None at all: ScopeError, nothing is sent.
+
+**Threads.** A thread has an empty context, so `with organization(3): pool.map(f, …)` runs `f` where no override is seen.
+Falling back to the default there would read and write another organization's rows. So while an override is active
+anywhere in the process, a context is trusted to say "no override" only if it descends from the main thread's (it carries
+the mark that is set below, once, when this module is imported there); in any other the default is refused. The same
+holds for the environment's client while a `with API(organization_id=…)` is active somewhere. To run in a thread: give
+`organization_id=`, or enter `organization(…)` in the thread, or start it with `contextvars.copy_context().run`.
+Considered and dropped: a mark at the first call of a thread (a pool's thread would keep it), patching `threading`.
+
+**Sync face.** One background thread with one event loop for the process, started at the first sync call: it works in any
+thread and inside a running loop (notebooks), where it blocks only its caller. After a fork the child starts its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextvars
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Awaitable, Coroutine, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from automio.errors import ConfigError, ScopeError, TransportError
+from automio.request import UNSET, Unset
+from automio.runtime.call import BoundOperation, Call, Facts, Operation, Reach, registered_facts
+from automio.scope.values import check_organization
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from automio.runtime.chain import Middleware
+    from automio.runtime.http import HttpTransport
+    from automio.runtime.scoping import ScopedOperation
+    from automio.runtime.transport import Reply
+    from automio.settings import Settings
+
+T = TypeVar("T")
+
+
+class _All:
+    """The override of all_organizations()."""
+
+
+class _Entered(NamedTuple):
+    """What a `with` block set in a context, and what it found there: the context itself is the stack, so one block
+    object may be entered by several threads and tasks at a time."""
+
+    value: Any
+    owner: object
+    before: _Entered | None
+
+
+_ALL: Final = _All()
+_override: contextvars.ContextVar[_Entered | None] = contextvars.ContextVar("automio_organization", default=None)
+_ambient: contextvars.ContextVar[_Entered | None] = contextvars.ContextVar("automio_client", default=None)
+_main_context: contextvars.ContextVar[bool] = contextvars.ContextVar("automio_main_context", default=False)
+if threading.current_thread() is threading.main_thread():
+    _main_context.set(True)
+_INHERITS: Final = bool(getattr(sys.flags, "thread_inherit_context", False))
+"""True where threads start with a copy of their starter's context (free-threaded Python 3.14): a pool's thread then
+carries the mark of the moment when it was started, so only the main thread itself is trusted."""
+
+
+class _Active:
+    """How many `with` blocks of one kind are open in the whole process."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.lock = threading.Lock()
+
+    def enter(self) -> None:
+        with self.lock:
+            self.count += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.count -= 1
+
+
+_overrides = _Active()
+_clients_with_organization = _Active()
+
+
+def _enter(place: contextvars.ContextVar[_Entered | None], value: Any, owner: object) -> None:
+    place.set(_Entered(value, owner, place.get()))
+
+
+def _leave(place: contextvars.ContextVar[_Entered | None], owner: object) -> None:
+    entered = place.get()
+    if entered is None or entered.owner is not owner:
+        raise RuntimeError("a `with` block of automio is left in another context than it was entered in")
+    place.set(entered.before)
+
+
+class _Block:
+    """A `with` or `async with` block that sets the override of its context. May be entered again, nested or elsewhere."""
+
+    def __init__(self, value: int | _All) -> None:
+        self._value: int | _All = value
+
+    def __enter__(self) -> None:
+        _overrides.enter()
+        _enter(_override, self._value, self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            _leave(_override, self)
+        finally:
+            _overrides.leave()
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
+class organization(_Block):
+    """`with organization(2): …`: calls inside run in that organization; `async with` works too. Innermost wins.
+
+    Raises ScopeError at once for a value that is no organization (an int of 32 bits; not a bool, not text).
+    """
+
+    def __init__(self, organization_id: int) -> None:
+        super().__init__(check_organization(organization_id))
+
+
+class all_organizations(_Block):
+    """`with all_organizations(): …`: ad-hoc documents inside are sent as written, over the rows of every organization.
+
+    For maintenance by the owner of the server; each use is a warning of the logger "automio". Typed functions still need
+    an organization (`organization_id=`): their documents carry one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_ALL)
+
+    def __enter__(self) -> None:
+        import logging
+
+        logger = logging.getLogger("automio")
+        if not logger.handlers:  # silent by default: no line on stderr where logging is not set up
+            logger.addHandler(logging.NullHandler())
+        logger.warning("all_organizations() entered: ad-hoc documents are sent without an organization")
+        super().__enter__()
+
+
+class Client:
+    """Settings, hooks and sessions: what `API()` holds. Safe from any thread and any event loop."""
+
+    def __init__(self, settings: Settings, middleware: Iterable[Middleware] = ()) -> None:
+        from automio.runtime.chain import fold
+
+        self.settings = settings
+        self._chain = fold(middleware, self._send)
+        self._apps: dict[str, str] = {}
+        self._apps_known = -1
+        self._sessions = _Sessions(settings)
+        weakref.finalize(self, self._sessions.abandon).atexit = False
+
+    def __repr__(self) -> str:
+        return f"Client({self.settings!r})"
+
+    def run_async(
+        self, operation: Operation[T], variables: dict[str, Any], organization_id: int | None | Unset
+    ) -> Coroutine[Any, Any, T]:
+        """A coroutine of the operation's result. The organization is that of this moment and thread, not of the await."""
+        bound = operation.bound(self.app_of(operation.facts))
+        organization = self._organization_of(bound, organization_id)
+        return self._run(operation, Call(bound, variables, organization, repeat=operation.repeat))
+
+    async def _run(self, operation: Operation[T], call: Call) -> T:
+        return operation.decoder(await self._chain(call), call.organization)
+
+    def typed_organization(self, operation: Operation[Any], organization_id: int | Unset) -> int | None:
+        """The organization in which a typed call would run now; None only where the schema has no organizations."""
+        return self._organization_of(operation.bound(self.app_of(operation.facts)), organization_id)
+
+    def _organization_of(self, bound: BoundOperation, given: int | None | Unset) -> int | None:
+        if not bound.needs_organization:
+            return None
+        chosen = self.organization(given)
+        if isinstance(chosen, _All):
+            raise ScopeError(
+                f"{bound.source}: a typed function runs in one organization, also inside all_organizations().",
+                hint="Pass organization_id=…",
+            )
+        return chosen
+
+    def perform(self, call: Call) -> Awaitable[Reply]:
+        """The answer to a call that is complete: an ad-hoc document of services/tables.py."""
+        return self._chain(call)
+
+    def introspect(self, operation: ScopedOperation) -> Awaitable[Reply]:
+        """Past the hooks: for introspection."""
+        return self._send(operation)
+
+    def organization(self, given: int | None | Unset) -> int | _All:
+        """The organization of a call, by the order on top. Raises ScopeError when there is none, or it can't be trusted."""
+        if given is not UNSET:
+            return check_organization(given)
+        override = _override.get()
+        if override is not None:
+            return override.value
+        self._check_context()
+        return check_organization(self.settings.organization_id)
+
+    def reach(self, given: int | Unset) -> tuple[Reach, int | None]:
+        """How far an ad-hoc document of the caller sees, and in which organization."""
+        override = _override.get()
+        if given is UNSET and override is None and self.settings.organization_id is None:
+            self._check_context()
+            if self.settings.hasura_graphql_endpoint is None:
+                return Reach.SERVER, None
+        chosen = self.organization(given)
+        return (Reach.ALL, None) if isinstance(chosen, _All) else (Reach.ORGANIZATION, chosen)
+
+    def _check_context(self) -> None:
+        """Refuse the default organization where an override may have been lost (top of this file)."""
+        if not (_overrides.count or (_clients_with_organization.count and self is _environment.client)):
+            return
+        if not _main_context.get() or (_INHERITS and threading.current_thread() is not threading.main_thread()):
+            raise ScopeError(
+                "this thread does not see the organization that is set elsewhere in the process, and the default may be "
+                "another one.",
+                hint="Pass organization_id=…, enter organization(…) in the thread, or start it with "
+                "contextvars.copy_context().run.",
+            )
+
+    def app_of(self, facts: Facts) -> str:
+        """The app id under which a package's operations run: API(app_id=…) or APP_ID, else the one it was generated from.
+
+        With one package imported, app_id names its installation. With several, app_id can only name one of them, and
+        each runs under its own id. Raises ConfigError when it names none of several.
+        """
+        registered = registered_facts()
+        if len(registered) != self._apps_known:
+            self._apps = {}
+            self._apps_known = len(registered)
+        found = self._apps.get(facts.app)
+        if found is None:
+            found = self._apps[facts.app] = self._choose_app(facts.app, [app for app in registered if app])
+        return found
+
+    def _choose_app(self, app: str, known: list[str]) -> str:
+        wanted = self.settings.app_id
+        if not app or wanted is None or str(wanted) in known:
+            return app
+        if len(known) > 1:
+            raise ConfigError(
+                f"app_id {wanted} could stand for any of the imported packages (apps {', '.join(sorted(known))}).",
+                hint="Use an API() without app_id, or import one package in this process.",
+            )
+        return str(wanted)
+
+    def _send(self, operation: ScopedOperation) -> Awaitable[Reply]:
+        return self._sessions.current().send(operation)
+
+    async def aclose(self) -> None:
+        """Close the sessions of every loop that is still alive. Later calls raise TransportError."""
+        await self._sessions.aclose()
+
+    def close(self) -> None:
+        """The same from sync code. Inside a running loop, that loop's own session closes as soon as the loop goes on."""
+        self._sessions.close()
+
+
+def _running_loop() -> AbstractEventLoop:
+    """asyncio.get_running_loop; replaced by it at the first call, since importing this module shall not load asyncio."""
+    global _running_loop
+    from asyncio import get_running_loop
+
+    _running_loop = get_running_loop
+    return get_running_loop()
+
+
+class _Sessions:
+    """A transport for each event loop that calls; gone with the loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._transports: weakref.WeakKeyDictionary[AbstractEventLoop, HttpTransport] = weakref.WeakKeyDictionary()
+        self._latest: tuple[weakref.ref[AbstractEventLoop], HttpTransport] | None = None
+        self._closed = False
+
+    def current(self) -> HttpTransport:
+        loop = _running_loop()
+        latest = self._latest
+        if latest is not None and latest[0]() is loop:
+            return latest[1]
+        found = self._transports.get(loop)
+        if found is None:
+            if self._closed:
+                raise TransportError("this client is closed, nothing was sent.", sent=False, hint="Make a new API().")
+            from automio.runtime.http import HttpTransport
+
+            found = self._transports[loop] = HttpTransport(self._settings)
+        self._latest = weakref.ref(loop), found
+        return found
+
+    def close(self) -> None:
+        self._closed = True
+        if self._transports:
+            from asyncio import _get_running_loop
+
+            here = _get_running_loop()
+            if here is not None and (transport := self._transports.pop(here, None)):
+                _start(here, transport.close())
+            run_sync(self.aclose())
+
+    async def aclose(self) -> None:
+        import asyncio
+
+        self._closed = True
+        here = asyncio.get_running_loop()
+        waiting: list[Any] = []
+        for loop, transport in list(self._transports.items()):
+            if loop is here:
+                waiting.append(transport.close())
+            elif loop.is_running():
+                closing = transport.close()
+                try:
+                    future = asyncio.run_coroutine_threadsafe(closing, loop)
+                except RuntimeError:  # it was closed in between, and took its sessions along
+                    closing.close()
+                else:
+                    # A loop that is held up by sync code closes its session when it goes on.
+                    waiting.append(asyncio.wait({asyncio.wrap_future(future)}, timeout=2))
+        await asyncio.gather(*waiting)
+
+    def abandon(self) -> None:
+        """The client was collected without being closed: let its loops close the sessions."""
+        for loop, transport in list(self._transports.items()):
+            if loop.is_running():
+                try:
+                    loop.call_soon_threadsafe(_start, loop, transport.close())
+                except RuntimeError:
+                    pass
+
+
+_kept_tasks: set[Any] = set()
+
+
+def _start(loop: AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> None:
+    task = loop.create_task(coroutine)
+    _kept_tasks.add(task)
+    task.add_done_callback(_kept_tasks.discard)
+
+
+# The ambient client.
+
+
+class _Environment:
+    """The client that the environment describes, made once."""
+
+    def __init__(self) -> None:
+        self.client: Client | None = None
+        self.lock = threading.Lock()
+
+    def get(self) -> Client:
+        if self.client is None:
+            from automio.settings import Settings
+
+            with self.lock:
+                if self.client is None:
+                    self.client = Client(Settings.read())
+        return self.client
+
+
+_environment = _Environment()
+
+
+def current_client() -> Client:
+    """The client of the innermost `with API(…)` of this context, else the environment's."""
+    entered = _ambient.get()
+    return entered.value if entered is not None else _environment.get()
+
+
+class Ambient:
+    """Makes a client the ambient one between enter() and exit(). Used by API; several threads may be inside at a time."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._inside = _Active()
+        self._counts = "organization_id" in client.settings.given
+
+    def enter(self) -> None:
+        self._inside.enter()
+        if self._counts:
+            _clients_with_organization.enter()
+        _enter(_ambient, self._client, self)
+
+    def exit(self) -> bool:
+        """True when nobody is inside any more."""
+        try:
+            _leave(_ambient, self)
+        finally:
+            if self._counts:
+                _clients_with_organization.leave()
+            self._inside.leave()
+        return self._inside.count == 0
+
+
+def run_async(
+    operation: Operation[T], variables: dict[str, Any], organization_id: int | Unset = UNSET
+) -> Coroutine[Any, Any, T]:
+    """Run a compiled operation with the ambient client, in the caller's event loop.
+
+    Raises ScopeError (nothing was sent), TransportError, GraphQLErrors, DecodeError.
+    """
+    return current_client().run_async(operation, variables, organization_id)
+
+
+def run(operation: Operation[T], variables: dict[str, Any], organization_id: int | Unset = UNSET) -> T:
+    """Run a compiled operation with the ambient client and wait for its result. Works in any thread and in notebooks."""
+    return run_sync(current_client().run_async(operation, variables, organization_id))
+
+
+# The background loop.
+
+
+class _Background:
+    """One daemon thread that runs one event loop for all sync calls of the process."""
+
+    def __init__(self) -> None:
+        self.loop: AbstractEventLoop | None = None
+        self.thread: threading.Thread | None = None
+        self.lock = threading.Lock()
+
+    def start(self) -> AbstractEventLoop:
+        import asyncio
+
+        import automio.runtime.http  # noqa: F401 - slow to load: here, in the caller's thread, it holds up nobody else
+
+        with self.lock:
+            if self.loop is None:
+                loop = asyncio.new_event_loop()
+                ready = threading.Event()
+                self.thread = threading.Thread(target=self._main, args=(loop, ready), name="automio", daemon=True)
+                self.thread.start()
+                ready.wait()
+                self.loop = loop
+                atexit.register(self.stop)
+            return self.loop
+
+    @staticmethod
+    def _main(loop: AbstractEventLoop, ready: threading.Event) -> None:
+        import asyncio
+
+        asyncio.set_event_loop(loop)
+        loop.call_soon(ready.set)
+        try:
+            loop.run_forever()
+        finally:
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def stop(self) -> None:
+        """At exit: sessions are closed with their loop; a request that hangs is not waited for."""
+        with self.lock:
+            loop, thread, self.loop, self.thread = self.loop, self.thread, None, None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(2)
+
+
+_background = _Background()
+
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Wait for `coroutine`, which runs on the background loop in a copy of the caller's context."""
+    loop = _background.loop or _background.start()
+    if threading.current_thread() is _background.thread:
+        coroutine.close()
+        raise ConfigError(
+            "a sync function was called inside of a hook or coroutine that runs for another sync call; it would wait "
+            "for itself.",
+            hint="Await the function of the same name in the package's `aio`.",
+        )
+    return _Waiter(coroutine, loop).wait()
+
+
+class _Waiter:
+    """One sync call: starts the task in the loop's thread and wakes the caller. Lighter than a concurrent Future."""
+
+    __slots__ = ("_context", "_coroutine", "_done", "_loop", "_task")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], loop: AbstractEventLoop) -> None:
+        self._coroutine = coroutine
+        self._loop = loop
+        self._context = contextvars.copy_context()
+        self._done = threading.Lock()
+        self._task: Any = None
+
+    def wait(self) -> Any:
+        self._done.acquire()
+        self._loop.call_soon_threadsafe(self._start)
+        try:
+            self._done.acquire()
+        except BaseException:  # Ctrl-C in the waiting thread
+            self._loop.call_soon_threadsafe(self._cancel)
+            raise
+        return self._task.result()
+
+    def _start(self) -> None:
+        self._task = self._loop.create_task(self._coroutine, context=self._context)
+        self._task.add_done_callback(self._wake)
+
+    def _wake(self, task: Any) -> None:
+        self._done.release()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+# Forks.
+
+_parents: list[Any] = []
+
+
+def _after_fork() -> None:
+    """In the child no other thread lives: a new loop when needed, and the parent's is kept, since closing it or its
+    sessions would act on the parent's connections. Open blocks stay counted: too many refuse, too few would not."""
+    global _background
+    atexit.unregister(_background.stop)
+    _parents.append((_background, _environment.client))
+    _background = _Background()
+    _environment.lock = threading.Lock()
+    for active in (_overrides, _clients_with_organization):
+        active.lock = threading.Lock()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,104 @@
+"""API: builds the services and holds them; no logic of its own. `from automio.wrapper import API`.
+
+Settings are read here (settings.py); connections open at the first call (runtime/client.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from automio.request import UNSET, Unset
+from automio.runtime.client import Ambient, Client
+from automio.services.tables import Tables
+from automio.settings import Settings
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from automio.runtime.chain import Middleware
+
+
+class API:
+    """The services of one target, for one token. Every argument falls back to the environment, then `.env`.
+
+    `with API(…) as api:` (or `async with`) makes it the client of typed functions inside, and closes it at the end
+    (the last end, when several threads are inside).
+    Without `with` it serves its own methods, until close(). Safe to share between threads and event loops.
+    Raises ConfigError for a setting that can't be used; an absent token is reported by the call that needs it.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_base_url: str | None | Unset = UNSET,
+        app_token: str | None | Unset = UNSET,
+        app_id: int | str | None | Unset = UNSET,
+        action_id: str | int | None | Unset = UNSET,
+        task_id: str | int | None | Unset = UNSET,
+        organization_id: int | None | Unset = UNSET,
+        hasura_graphql_endpoint: str | None | Unset = UNSET,
+        hasura_graphql_admin_secret: str | None | Unset = UNSET,
+        cache_service_url: str | None | Unset = UNSET,
+        cache_service_token: str | None | Unset = UNSET,
+        redis_url: str | None | Unset = UNSET,
+        redis_host: str | None | Unset = UNSET,
+        redis_port: int | None | Unset = UNSET,
+        redis_db: int | None | Unset = UNSET,
+        redis_password: str | None | Unset = UNSET,
+        timeout: float | None | Unset = UNSET,
+        middleware: Iterable[Middleware] = (),
+    ) -> None:
+        self.settings = Settings.read(
+            api_base_url=api_base_url,
+            app_token=app_token,
+            app_id=app_id,
+            action_id=action_id,
+            task_id=task_id,
+            organization_id=organization_id,
+            hasura_graphql_endpoint=hasura_graphql_endpoint,
+            hasura_graphql_admin_secret=hasura_graphql_admin_secret,
+            cache_service_url=cache_service_url,
+            cache_service_token=cache_service_token,
+            redis_url=redis_url,
+            redis_host=redis_host,
+            redis_port=redis_port,
+            redis_db=redis_db,
+            redis_password=redis_password,
+            timeout=timeout,
+        )
+        self._client = Client(self.settings, middleware)
+        self._ambient = Ambient(self._client)
+        self.tables = Tables(self._client)
+
+    def __repr__(self) -> str:
+        return f"API({repr(self.settings).removeprefix('Settings(').removesuffix(')')})"
+
+    def close(self) -> None:
+        """Close all connections. Later calls raise TransportError."""
+        self._client.close()
+
+    async def aclose(self) -> None:
+        """`close` for async code."""
+        await self._client.aclose()
+
+    def __enter__(self) -> Self:
+        self._ambient.enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ambient.exit():
+            self.close()
+
+    async def __aenter__(self) -> Self:
+        self._ambient.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ambient.exit():
+            await self.aclose()
