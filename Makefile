@@ -14,8 +14,8 @@ test: $(INSTALLED)
 check: $(INSTALLED)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m basedpyright
-	$(PY) -m mypy
+	$(PY) -m basedpyright --pythonpath $(PY)
+	$(PY) -m mypy --python-executable $(PY)
 	$(PY) -m automio generate --check
 
 bench: $(INSTALLED)

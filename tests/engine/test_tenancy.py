@@ -262,7 +262,7 @@ async def test_every_table_in_every_statement_is_scoped(pair: Pair) -> None:
     named = re.compile(rf'"public"\."({tables})"')
     allowed = re.compile(
         rf'\(SELECT \* FROM "public"\."({tables})" WHERE "organization_id" = \$\d+::int[48]( OFFSET 0)?\)'
-        rf'|(UPDATE|DELETE FROM) "public"\."({tables})" AS t0\n(SET .*\n)?WHERE (CASE WHEN )?t0\."organization_id" = \$\d+::int[48]\b'
+        rf'|(UPDATE|DELETE FROM) "public"\."({tables})" AS t0\n *(SET .*\n)? *WHERE (CASE WHEN )?t0\."organization_id" = \$\d+::int[48]\b'
         rf'|INSERT INTO "public"\."({tables})" AS t0 \([^)]*"organization_id"[^)]*\)'
         rf'|json_populate_recordset\(NULL::"public"\."({tables})", '
         rf'|EXISTS \(SELECT FROM \(SELECT \* FROM "public"\."({tables})" WHERE "organization_id" IS DISTINCT FROM \$\d+::int[48]\)'

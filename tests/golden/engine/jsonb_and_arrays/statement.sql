@@ -27,11 +27,11 @@ SELECT (SELECT coalesce(json_agg(row_to_json(t1)), '[]'::json) FROM (
 (SELECT coalesce(json_agg(row_to_json(t7)), '[]'::json) FROM (
   SELECT t6."id" AS "id"
   FROM (SELECT * FROM "public"."app_1_orders" WHERE "organization_id" = $3::int4 OFFSET 0) AS t6
-  WHERE (t6."details"::text ILIKE $8::text)
+  WHERE (t6."details"::text ILIKE (SELECT $8::text)::text)
 ) AS t7) AS f3,
 (SELECT coalesce(json_agg(row_to_json(t9)), '[]'::json) FROM (
   SELECT t8."id" AS "id", t8."tags" AS "tags"
   FROM (SELECT * FROM "public"."app_1_orders" WHERE "organization_id" = $3::int4 OFFSET 0) AS t8
-  WHERE (t8."tags" @> $9::text::text[])
+  WHERE (t8."tags" @> (SELECT $9::text::text[])::text[])
   ORDER BY t8."id" ASC NULLS LAST
 ) AS t9) AS f4;

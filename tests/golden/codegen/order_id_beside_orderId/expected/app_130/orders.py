@@ -3,7 +3,8 @@
 
 From operations: both.
 
-From the table alone: get, get_by_order_id_3, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete, delete_by_pk.
+From the table alone: get, get_by_order_id_3, find, iterate, count, insert, insert_many, upsert_many, update,
+update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations

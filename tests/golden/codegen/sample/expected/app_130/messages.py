@@ -3,7 +3,8 @@
 
 From operations: add_to_order, search.
 
-From the table alone: get, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete, delete_by_pk.
+From the table alone: get, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete,
+delete_by_pk.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 
 From operations: get_by_order_id, list_with_messages, set_delivered.
 
-From the table alone: get, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete, delete_by_pk.
+From the table alone: get, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete,
+delete_by_pk.
 """
 
 from __future__ import annotations

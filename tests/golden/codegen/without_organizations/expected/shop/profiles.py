@@ -3,7 +3,8 @@
 
 From operations: search.
 
-From the table alone: get, get_by_user_name, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete, delete_by_pk.
+From the table alone: get, get_by_user_name, find, iterate, count, insert, insert_many, upsert_many, update,
+update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations

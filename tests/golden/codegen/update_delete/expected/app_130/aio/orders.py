@@ -62,6 +62,7 @@ async def patch(id: UUID | str, changes: _inputs.Set, *, organization_id: int | 
 async def purge(where: _inputs.Where | AllRows, *, organization_id: int | Unset = UNSET) -> int:
     """The number of orders that were deleted.
 
+    An empty filter is refused; `all_rows()` means every row of the organization.
     Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
     Source: queries/orders.graphql:14
     """
