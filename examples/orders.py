@@ -28,8 +28,8 @@ def show(what: str, call: Callable[[], T]) -> T:
     started = time.perf_counter()
     value = call()
     print(f"  {what}  ({(time.perf_counter() - started) * 1000:.1f} ms)")
-    rows = cast("list[object]", value) if isinstance(value, list) else [value]
-    for row in rows:
+    shown: object = value
+    for row in cast("list[object]", shown if isinstance(shown, list) else [shown]):
         print(f"      {shorten(repr(row), width=150, placeholder=' …')}")
     return value
 

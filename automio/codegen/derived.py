@@ -1,0 +1,231 @@
+"""Table + its root fields -> the documents of derived functions, as OperationIR. Next: models.py, functions.py.
+
+`orders.find` and its kind are operations that automio writes from the table's facts; from here on they are compiled like
+a user's, through the same scoping walk. There is no second path to the wire.
+
+| kind | root field | document | value |
+|---|---|---|---|
+| get | by_pk | the key's columns | Row or None |
+| get_by | list, for each unique constraint whose columns the schema tells | `_eq` each column, `limit: 1` | Row or None |
+| find | list | every argument of the list is a variable | rows |
+| iterate | list, for a table with a primary key | `where`, `order_by`, `limit` are variables; runtime/pages.py pages | batches of rows |
+| count | aggregate | `where` | int |
+| insert, insert_many | insert_one, insert | the row, the rows | Row, rows |
+| upsert_many | insert with `on_conflict` | rows, constraint and columns are variables | rows affected |
+| update, update_by_pk | update, update_by_pk | `_set` and the filter or key | rows affected; Row or None |
+| delete, delete_by_pk | delete, delete_by_pk | the filter or key | rows affected; Row or None |
+
+What the schema doesn't offer is absent: a root field that a role hasn't got, a constraint without a description. What
+scoping refuses is absent too (writes to a table that all organizations share). The organization's column is dropped from
+keys, since the scope feeds it: a constraint of `orderId` and `organization_id` gives `get_by_order_id(order_id)`, and one
+that leaves the primary key over gives nothing that `get` is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from graphql import OperationDefinitionNode, parse
+
+from automio.codegen.naming import without_app
+from automio.codegen.operations import OperationIR, root_fields, scope
+from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex, Table
+from automio.dialect.names import pascal_case
+from automio.errors import ScopeError
+from automio.scope.policy import Policy
+from automio.scope.values import python_fields
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """One derived function before it is compiled. `text` is its document without the row's fragment."""
+
+    kind: str
+    function: str
+    text: str
+    selects_rows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the documents of one table."""
+
+    table: Table
+    roots: Mapping[RootKind, Root]
+    row: str
+    """The fragment that selects every column: the row's class name."""
+    tenant: str
+
+    def documents(self) -> Iterator[Derived]:
+        yield from self.reads()
+        yield from self.writes()
+
+    def reads(self) -> Iterator[Derived]:
+        by_pk, listing = self.roots.get(RootKind.BY_PK), self.roots.get(RootKind.LIST)
+        aggregate = self.roots.get(RootKind.AGGREGATE)
+        if by_pk:
+            yield self.make("get", "get", "query", by_pk, self.key(by_pk.arguments), self.row_selection)
+        if listing:
+            yield from self.by_unique_key(listing)
+            arguments = ["where", "order_by", "limit", "offset", "distinct_on"]
+            yield self.make("find", "find", "query", listing, self.plain(listing, arguments), self.row_selection)
+            if self.pages():
+                variables = self.plain(listing, ["where", "order_by", "limit"])
+                yield self.make("iterate", "iterate", "query", listing, variables, self.row_selection)
+        if aggregate:
+            variables = self.plain(aggregate, ["where"])
+            yield self.make("count", "count", "query", aggregate, variables, "aggregate { count }")
+
+    def writes(self) -> Iterator[Derived]:
+        for kind, function, argument, name, selection in (
+            (RootKind.INSERT_ONE, "insert", "object", "row", self.row_selection),
+            (RootKind.INSERT, "insert_many", "objects", "rows", f"returning {{ {self.row_selection} }}"),
+        ):
+            root = self.roots.get(kind)
+            if root:
+                variables = [(argument, f"${name}", name, root.arguments[argument])]
+                yield self.make(function, function, "mutation", root, variables, selection)
+        insert = self.roots.get(RootKind.INSERT)
+        on_conflict = insert.arguments.get("on_conflict", "") if insert else ""
+        if insert and on_conflict and self.table.constraints:
+            yield self.upsert(insert, on_conflict)
+        for kind, function, selection in (
+            (RootKind.UPDATE, "update", "affected_rows"),
+            (RootKind.UPDATE_BY_PK, "update_by_pk", self.row_selection),
+            (RootKind.DELETE, "delete", "affected_rows"),
+            (RootKind.DELETE_BY_PK, "delete_by_pk", self.row_selection),
+        ):
+            root = self.roots.get(kind)
+            if root and ("_set" in root.arguments or "delete" in function):
+                yield self.make(function, function, "mutation", root, list(self.changes(root)), selection)
+
+    def changes(self, root: Root) -> Iterator[tuple[str, str, str, str]]:
+        if "where" in root.arguments:
+            yield "where", "$where", "where", root.arguments["where"]
+        elif "pk_columns" in root.arguments:
+            types = {column: self.table.columns[column].type for column in self.table.primary_key}
+            parts = self.key(types)
+            literal = ", ".join(f"{column}: {value}" for column, value, _, _ in parts)
+            yield "pk_columns", f"{{{literal}}}", "", ""
+            yield from (("", "", name, type_) for _, _, name, type_ in parts)
+        else:
+            yield from self.key(root.arguments)
+        if "_set" in root.arguments:
+            yield "_set", "$set", "set", f"{root.arguments['_set'].removesuffix('!')}!"
+
+    def upsert(self, root: Root, on_conflict: str) -> Derived:
+        base = on_conflict.rstrip("!").removesuffix("_on_conflict").removesuffix("OnConflict")
+        camel = on_conflict.rstrip("!").endswith("OnConflict")
+        constraint, column = (
+            (f"{base}Constraint", f"{base}UpdateColumn") if camel else (f"{base}_constraint", f"{base}_update_column")
+        )
+        variables = [
+            ("objects", "$rows", "rows", root.arguments["objects"]),
+            ("on_conflict", "{constraint: $on_conflict, update_columns: $update}", "on_conflict", f"{constraint}!"),
+            ("", "", "update", f"[{column}!]!"),
+        ]
+        return self.make("upsert_many", "upsert_many", "mutation", root, variables, "affected_rows")
+
+    def by_unique_key(self, listing: Root) -> Iterator[Derived]:
+        names = python_fields(self.table)
+        seen = {frozenset(self.without_tenant(self.table.primary_key))}
+        for _, columns in sorted(self.table.constraints.items()):
+            kept = self.without_tenant(columns)
+            if not kept or frozenset(kept) in seen or not all(column in self.table.columns for column in kept):
+                continue
+            seen.add(frozenset(kept))
+            literal = ", ".join(f"{column}: {{_eq: ${names[column]}}}" for column in kept)
+            variables = [("where", f"{{{literal}}}", "", ""), ("limit", "1", "", "")]
+            variables += [("", "", names[c], f"{self.table.columns[c].type.removesuffix('!')}!") for c in kept]
+            function = f"get_by_{'_and_'.join(names[column] for column in kept)}"
+            yield self.make("get_by", function, "query", listing, variables, self.row_selection)
+
+    # Parts of a document. A variable is (argument, its value's text, the variable's name, its type); "" where it has none.
+
+    def plain(self, root: Root, arguments: Iterable[str]) -> list[tuple[str, str, str, str]]:
+        return [(name, f"${name}", name, root.arguments[name]) for name in arguments if name in root.arguments]
+
+    def key(self, types: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
+        """The columns of a key. The organization's keeps its own name: scoping takes that variable over."""
+        names = python_fields(self.table)
+        found: list[tuple[str, str, str, str]] = []
+        for column, type_ in types.items():
+            name = column if column == self.tenant else names[column]
+            found.append((column, f"${name}", name, f"{type_.removesuffix('!')}!"))
+        return found
+
+    def without_tenant(self, columns: Iterable[str]) -> tuple[str, ...]:
+        return tuple(column for column in columns if column != self.tenant)
+
+    def pages(self) -> bool:
+        key = self.table.primary_key
+        return bool(key) and all(column in self.table.columns for column in key)
+
+    @property
+    def row_selection(self) -> str:
+        return f"...{self.row}"
+
+    def make(
+        self,
+        kind: str,
+        function: str,
+        operation: OperationKind,
+        root: Root,
+        variables: Iterable[tuple[str, str, str, str]],
+        selection: str,
+    ) -> Derived:
+        variables = list(variables)
+        arguments = ", ".join(f"{argument}: {value}" for argument, value, _, _ in variables if argument)
+        declared = ", ".join(f"${name}: {type_}" for _, _, name, type_ in variables if name)
+        alias = without_app(root.name, self.table.app)
+        field = root.name if alias == root.name else f"{alias}: {root.name}"
+        name = f"{pascal_case(self.table.name)}{pascal_case(function)}"
+        text = (
+            f"{operation} {name}{f'({declared})' if declared else ''} "
+            f"{{ {field}{f'({arguments})' if arguments else ''} {{ {selection} }} }}"
+        )
+        return Derived(kind, function, text, self.row_selection in selection)
+
+
+def derive(
+    table: Table,
+    row: str,
+    module: str,
+    kinds: frozenset[str],
+    taken: Iterable[str],
+    index: SchemaIndex,
+    policy: Policy,
+) -> list[OperationIR]:
+    """The derived functions of a table, of the asked kinds. `row`: the class of a whole row; `taken`: names of functions."""
+    tenant = index.tenant_column if index.tenant_column in table.columns else None
+    writer = _Writer(table, index.table_roots(table.type), row, tenant or "")
+    fragment = f"fragment {row} on {table.type} {{ {' '.join(table.columns)} }}"
+    names = set(taken)
+    found: list[OperationIR] = []
+    for derived in writer.documents():
+        if derived.kind not in kinds or derived.function in names or not table.columns:
+            continue
+        document = parse(derived.text + (f" {fragment}" if derived.selects_rows else ""), no_location=True)
+        operation = document.definitions[0]
+        assert isinstance(operation, OperationDefinitionNode) and operation.name
+        try:
+            scoped = scope(document, index, policy)
+        except ScopeError:
+            continue
+        names.add(derived.function)
+        found.append(
+            OperationIR(
+                name=operation.name.value,
+                function=derived.function,
+                kind=operation.operation.value,
+                module=module,
+                document=document,
+                roots=root_fields(document, index, operation),
+                scoped=scoped,
+                source=f"derived: {module}.{derived.function}",
+                derived=derived.kind,
+                table=table.name,
+            )
+        )
+    return found

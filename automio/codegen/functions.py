@@ -1,0 +1,476 @@
+"""Operations and their models -> the text of a table's module, and of its twin of coroutines. Next: pipeline.py, write.py.
+
+A module has three parts: models, functions, and the compiled operations that the functions hold by name (`FIND`). The
+twin in `aio/` has functions only and takes the rest from the module, so that both faces give the same classes. The model
+of a whole answer, which nobody sees, is made at the first call (`result=lambda: create_model(…)`): a class costs 0.14 ms
+when a module is imported.
+
+Arguments. A variable that GraphQL requires is a positional argument, any other is a keyword whose default is UNSET: it is
+not sent, and the server's or the document's default holds. None is accepted where null is a value; where scoping
+refuses null (comparisons, keys) the type says so. Every function has the keyword `organization_id`, unless the schema
+has no organizations.
+
+Text is made here and put into its final form by ruff (write.py): lines may be long, quotes and commas are its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from textwrap import fill
+
+from graphql import NonNullTypeNode, VariableDefinitionNode, print_ast
+
+from automio.codegen.facts import document_source
+from automio.codegen.inputs import Inputs
+from automio.codegen.models import ModelClass, OperationModels, Type
+from automio.codegen.naming import HEADER, Imports, argument_names, constant_name
+from automio.codegen.operations import OperationIR
+from automio.dialect.index import RootKind, SchemaIndex, Table
+from automio.dialect.names import snake_case
+from automio.dialect.scalars import Scalar
+from automio.scope.rules import Missing, ValueRule
+from automio.scope.values import python_fields
+
+_CALL, _CLIENT, _MODEL, _PAGES = (f"automio.runtime.{name}" for name in ("call", "client", "model", "pages"))
+_NULL_IS_FINE = frozenset({Missing.KEEP, Missing.EMPTY})
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module to be: a table's operations in their order, and every class that it defines or takes from fragments."""
+
+    name: str
+    app: str
+    table: Table | None
+    operations: tuple[tuple[OperationIR, OperationModels], ...]
+    classes: tuple[ModelClass, ...]
+    fragments: tuple[str, ...]
+    """Classes of `_fragments` that are used here."""
+    sources: tuple[str, ...]
+    """The operation files that it is made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """What all modules of a package share."""
+
+    index: SchemaIndex
+    scalars: Mapping[str, Scalar]
+    inputs: Inputs
+
+    # Modules.
+
+    def module(self, module: Module) -> str:
+        imports = Imports(_names_in(module))
+        imports.use(_MODEL, "Model")
+        models = [self.model(model, imports) for model in module.classes if not model.private]
+        functions = [self.function(module, op, models_, imports, awaits=False) for op, models_ in module.operations]
+        constants = [self.operation(module, op, models_, imports) for op, models_ in module.operations]
+        for name in module.fragments:
+            imports.add("._fragments", name)
+        public = sorted([*_public(module), *module.fragments, *(op.function for op, _ in module.operations)])
+        return "\n".join(
+            [
+                f"{HEADER} Source: {', '.join(module.sources) or 'the schema'}.",
+                _docstring([_about(module), *_listing(module)]),
+                "",
+                "from __future__ import annotations",
+                "",
+                *imports.lines(),
+                "",
+                f"__all__ = {public!r}",
+                "",
+                *models,
+                *functions,
+                *constants,
+            ]
+        )
+
+    def twin(self, module: Module) -> str:
+        imports = Imports(_function_names(module) | set(_public(module)) | set(module.fragments))
+        functions = [self.function(module, op, models_, imports, awaits=True) for op, models_ in module.operations]
+        for name in [*_public(module), *module.fragments]:
+            imports.add(f"..{module.name}", name)
+        public = sorted([*_public(module), *module.fragments, *(op.function for op, _ in module.operations)])
+        return "\n".join(
+            [
+                f"{HEADER} Source: {', '.join(module.sources) or 'the schema'}.",
+                _docstring([f"The functions of {module.name}.py as coroutines, with the same models."]),
+                "",
+                "from __future__ import annotations",
+                "",
+                *imports.lines(),
+                "",
+                f"__all__ = {public!r}",
+                "",
+                *functions,
+            ]
+        )
+
+    def fragments(self, classes: Iterable[ModelClass], sources: Iterable[str]) -> str:
+        classes = list(classes)
+        imports = Imports(model.name for model in classes)
+        imports.use(_MODEL, "Model")
+        models = [self.model(model, imports) for model in classes]
+        return "\n".join(
+            [
+                f"{HEADER} Source: {', '.join(sources)}.",
+                _docstring(["Models of the fragments. Each module that uses one exports it."]),
+                "",
+                "from __future__ import annotations",
+                "",
+                *imports.lines(),
+                "",
+                *models,
+            ]
+        )
+
+    # Models.
+
+    def model(self, model: ModelClass, imports: Imports) -> str:
+        within = {field.name for field in model.fields}
+        bases = ", ".join(model.bases) or imports.use(_MODEL, "Model")
+        lines = [f"class {model.name}({bases}):"]
+        if model.doc:
+            lines += [_indent(_docstring([model.doc])), ""]
+        for field in model.fields:
+            text = self.type(field.type, imports, within)
+            default = ""
+            if field.key != field.name:
+                first = "None, " if field.absent else ""
+                default = f" = {imports.use('pydantic', 'Field')}({first}alias={field.key!r})"
+            elif field.absent:
+                default = " = None"
+            lines.append(f"    {field.name}: {text}{default}")
+            if field.description:
+                lines.append(_indent(_docstring([field.description])))
+        if len(lines) == 1:
+            lines.append("    pass")
+        return "\n".join([*lines, "", ""])
+
+    def type(self, type_: Type, imports: Imports, within: Container[str] = ()) -> str:
+        match type_.kind:
+            case "class":
+                return type_.name
+            case "any":
+                return imports.use("typing", "Any")
+            case "str":
+                return imports.builtin("str", within=within)
+            case "list":
+                return f"{imports.builtin('list', within=within)}[{self.type(type_.inner, imports, within)}]"
+            case "optional":
+                inner = self.type(type_.inner, imports, within)
+                return inner if inner in ("Any", "_Any") else f"{inner} | None"
+            case "union":
+                return " | ".join(self.type(each, imports, within) for each in type_.of)
+            case "scalar":
+                scalar = self.scalars[type_.name]
+                pairs = [pair for pair in scalar.imports if pair[1] in scalar.annotation]
+                return imports.text(scalar.annotation, pairs, within=within)
+
+    # Operations.
+
+    def result(self, name: str, module: Module, imports: Imports) -> str:
+        """The expression of a class: its name, or a private one made in place when it is first needed."""
+        model = next(model for model in module.classes if model.name == name)
+        if not model.private:
+            return name
+        create, base = imports.use("pydantic", "create_model"), imports.use(_MODEL, "Model")
+        fields: list[str] = []
+        for field in model.fields:
+            text = self.type(field.type, imports)
+            if field.type.named.kind == "class":
+                inner = field.type.named.name
+                text = text.replace(inner, self.result(inner, module, imports)) if inner.startswith("_") else text
+            default = "..."
+            if field.key != field.name:
+                default = f"{imports.use('pydantic', 'Field')}({'None, ' if field.absent else ''}alias={field.key!r})"
+            elif field.absent:
+                default = "None"
+            fields.append(f"{field.name}=({text}, {default})")
+        return f"{create}({name.strip('_')!r}, __base__={base}, {', '.join(fields)})"
+
+    def operation(self, module: Module, op: OperationIR, models: OperationModels, imports: Imports) -> str:
+        scoped = op.scoped
+        value = self.type(models.value, imports)
+        operation = imports.use(_CALL, "Operation")
+        facts = imports.use("._facts", "FACTS")
+        parts = [
+            f"name={op.name!r}",
+            f"kind={op.kind!r}",
+            f"document={document_source(scoped.text, module.app)}",
+            f"facts={facts}",
+            f"table={op.table!r}",
+            f"source={op.source!r}",
+            f"result=lambda: {self.result(models.data, module, imports)}",
+        ]
+        for name, given in (
+            ("unwrap", models.unwrap),
+            ("scope_variable", scoped.scope_variable),
+            ("rules", scoped.rules),
+            ("dropped", scoped.dropped),
+            ("plan", scoped.plan),
+        ):
+            if given:
+                parts.append(f"{name}={_source(given, imports)}")
+        constant = constant_name(op.function)
+        return f"{constant}: {operation}[{value}] = {operation}(\n    " + ",\n    ".join(parts) + ",\n)\n"
+
+    def function(
+        self, module: Module, op: OperationIR, models: OperationModels, imports: Imports, *, awaits: bool
+    ) -> str:
+        names = argument_names(op.variables)
+        value = self.type(models.value, imports)
+        prefix = ".." if awaits else "."
+        constant = constant_name(op.function)
+        if awaits:
+            imports.add(f"..{module.name}", constant)
+        paged = op.derived == "iterate"
+        positional: list[str] = []
+        keywords: list[str] = []
+        given: list[str] = []
+        for name, definition in op.variables.items():
+            if paged and name != "where":
+                continue
+            argument = names[name]
+            text = self.argument(module, op, name, definition, imports, prefix)
+            given.append(f"{name!r}: {argument}")
+            if _required(definition):
+                positional.append(f"{argument}: {text}")
+            else:
+                unset = imports.use("automio.request", "Unset", checking=True)
+                default = imports.use("automio.request", "UNSET")
+                keywords.append(f"{argument}: {text} | {unset} = {default}")
+        if paged:
+            keywords.append(f"batch_size: {imports.builtin('int')} = 500")
+        organization = "organization_id"
+        if self.index.tenant_column is not None:
+            unset = imports.use("automio.request", "Unset", checking=True)
+            default = imports.use("automio.request", "UNSET")
+            keywords.append(f"organization_id: {imports.builtin('int')} | {unset} = {default}")
+        else:
+            organization = imports.use("automio.request", "UNSET")
+        signature = ", ".join([*positional, *(["*", *keywords] if keywords else [])])
+        variables = "{" + ", ".join(given) + "}"
+        doc = _indent(
+            _docstring(_function_doc(module, op, models, names, tenancy=self.index.tenant_column is not None))
+        )
+        if paged:
+            return self.paged(module, op, signature, variables, organization, value, doc, imports, awaits=awaits)
+        runner = imports.use(_CLIENT, "run_async" if awaits else "run", within=names.values())
+        call = f"{runner}({constant}, {variables}, {organization})"
+        word = "async def" if awaits else "def"
+        body = f"    return {'await ' if awaits else ''}{call}"
+        return f"{word} {op.function}({signature}) -> {value}:\n{doc}\n{body}\n\n"
+
+    def paged(
+        self,
+        module: Module,
+        op: OperationIR,
+        signature: str,
+        variables: str,
+        organization: str,
+        value: str,
+        doc: str,
+        imports: Imports,
+        *,
+        awaits: bool,
+    ) -> str:
+        table = module.table
+        assert table
+        names = python_fields(table)
+        key = tuple(names[column] for column in table.primary_key)
+        iterator = imports.use("collections.abc", "AsyncIterator" if awaits else "Iterator", checking=True)
+        pages = imports.use(_PAGES, "aiterate" if awaits else "iterate")
+        call = (
+            f"{pages}({constant_name(op.function)}, {variables}, key={key!r}, "
+            f"batch_size=batch_size, organization_id={organization})"
+        )
+        return f"def {op.function}({signature}) -> {iterator}[{value}]:\n{doc}\n    return {call}\n\n"
+
+    def argument(
+        self,
+        module: Module,
+        op: OperationIR,
+        name: str,
+        definition: VariableDefinitionNode,
+        imports: Imports,
+        prefix: str,
+    ) -> str:
+        rules = [rule for rule in op.scoped.rules if rule.variable == name]
+        null = all(rule.missing in _NULL_IS_FINE for rule in rules)
+        if isinstance(definition.type, NonNullTypeNode) and definition.default_value is not None:
+            null = False
+        text = self.inputs.argument(definition.type, imports, module.name, null=null, prefix=prefix)
+        if any(rule.kind is ValueRule.REQUIRED_FILTER for rule in rules):
+            text += f" | {imports.use('automio.scope.values', 'AllRows', checking=True)}"
+        return text
+
+
+def _required(definition: VariableDefinitionNode) -> bool:
+    return isinstance(definition.type, NonNullTypeNode) and definition.default_value is None
+
+
+def _source(value: object, imports: Imports) -> str:
+    """Python source of rules, plans and plain values: their `repr` is source, their names are imported."""
+    text = repr(value) if not isinstance(value, frozenset) else f"frozenset({sorted(value)!r})"
+    for module, names in (
+        ("automio.scope.values", ("Rule", "ValueRule", "Missing")),
+        ("automio.scope.reshape", ("Step", "Action")),
+    ):
+        for name in names:
+            if f"{name}(" in text or f"{name}." in text:
+                local = imports.use(module, name)
+                if local != name:
+                    text = text.replace(f"{name}(", f"{local}(").replace(f"{name}.", f"{local}.")
+    return text
+
+
+# Names and docstrings.
+
+
+def _names_in(module: Module) -> set[str]:
+    """The names of the module itself."""
+    return set(_public(module)) | set(module.fragments) | _function_names(module)
+
+
+def _function_names(module: Module) -> set[str]:
+    names: set[str] = set()
+    for op, _ in module.operations:
+        names |= {op.function, constant_name(op.function)}
+    return names
+
+
+def _public(module: Module) -> list[str]:
+    return [model.name for model in module.classes if not model.private]
+
+
+def _about(module: Module) -> str:
+    of = f" of app {module.app}" if module.app else ""
+    return f"Table {module.table.name}{of}." if module.table else f"Operations{of} that belong to no table."
+
+
+def _listing(module: Module) -> list[str]:
+    written = [op.function for op, _ in module.operations if not op.derived]
+    derived = [op.function for op, _ in module.operations if op.derived]
+    lines: list[str] = []
+    if written:
+        lines += ["", f"From operations: {', '.join(written)}."]
+    if derived:
+        lines += ["", f"From the table alone: {', '.join(derived)}."]
+    return lines
+
+
+def _function_doc(
+    module: Module, op: OperationIR, models: OperationModels, names: Mapping[str, str], *, tenancy: bool
+) -> list[str]:
+    first, edges = _what(module, op, models)
+    if op.description:
+        text = op.description
+        first, edges = (text if text.endswith((".", "!", "?")) else f"{text}."), f"{first} {edges}".strip()
+    lines = [first, "", *([edges] if edges else [])]
+    if not op.derived and any(rule.kind is ValueRule.REQUIRED_FILTER for rule in op.scoped.rules):
+        lines.append("An empty filter is refused; `all_rows()` means every row of the organization.")
+    optional = [d for d in op.variables.values() if not _required(d)] if not op.derived else []
+    for definition in optional:
+        lines += _optional_doc(op, definition, names)
+    safe = "Safe to repeat." if op.kind == "query" else "Not sent again once the server may have seen it."
+    raises = ["ScopeError", "TransportError", "ResponseError"] if tenancy else ["TransportError", "ResponseError"]
+    lines += [f"Raises {', '.join(raises)}. {safe}", f"Source: {op.source}"]
+    return lines
+
+
+def _optional_doc(op: OperationIR, definition: VariableDefinitionNode, names: Mapping[str, str]) -> list[str]:
+    name = definition.variable.name.value
+    if definition.default_value is not None:
+        return [f"`{names[name]}` left out: {print_ast(definition.default_value)}."]
+    if any(
+        r.kind is ValueRule.COMPARISON and r.missing is Missing.OPTIONAL for r in op.scoped.rules if r.variable == name
+    ):
+        return [f"`{names[name]}` left out: no condition."]
+    return []
+
+
+def _what(module: Module, op: OperationIR, models: OperationModels) -> tuple[str, str]:
+    """What a function gives, and the edges: the docstring's first lines."""
+    table = module.table.name if module.table else ""
+    if op.derived:
+        first, edges = _DERIVED_DOCS[op.derived]
+        return first.format(table=table), edges
+    if len(op.roots) > 1:
+        return f"Several answers of one request: {', '.join(root.key for root in op.roots)}.", ""
+    root = next(iter(op.roots)).root
+    kind = root.kind if root else RootKind.OTHER
+    value = models.value
+    if value.kind == "optional" and models.unwrap[-1:] == ("0",):
+        return f"The first of the matching {table}, or None.", ""
+    if models.unwrap[-1:] == ("affected_rows",):
+        return f"The number of {table} that were {_PARTICIPLES[kind]}.", ""
+    match kind:
+        case RootKind.LIST:
+            return f"The matching {table}; an empty list when none match.", ""
+        case RootKind.BY_PK:
+            return f"The row of {table} with this key, or None.", ""
+        case RootKind.AGGREGATE:
+            return f"Numbers over the matching {table}.", ""
+        case RootKind.INSERT | RootKind.UPDATE | RootKind.DELETE | RootKind.UPDATE_MANY:
+            return f"The {table} that were {_PARTICIPLES[kind]}.", ""
+        case RootKind.INSERT_ONE:
+            ignored = ", or None when a conflict was ignored" if value.kind == "optional" else ""
+            return f"The inserted row of {table}{ignored}.", ""
+        case RootKind.UPDATE_BY_PK | RootKind.DELETE_BY_PK:
+            return f"The {_PARTICIPLES[kind]} row of {table}, or None when there is no such row.", ""
+        case _:
+            return f"What `{snake_case(op.name)}` answers.", ""
+
+
+_PARTICIPLES = {
+    RootKind.INSERT: "inserted",
+    RootKind.UPDATE: "updated",
+    RootKind.UPDATE_MANY: "updated",
+    RootKind.UPDATE_BY_PK: "updated",
+    RootKind.DELETE: "deleted",
+    RootKind.DELETE_BY_PK: "deleted",
+}
+_DERIVED_DOCS: dict[str, tuple[str, str]] = {
+    "get": ("The row of {table} with this key, or None.", ""),
+    "get_by": ("The row of {table} with this unique key, or None.", ""),
+    "find": (
+        "The matching {table}; an empty list when none match.",
+        "`where` left out or None: every row; `limit` counts rows.",
+    ),
+    "iterate": (
+        "Batches of {table} in the order of their key, each a list of at most `batch_size` rows.",
+        "One request a batch, memory for one batch. Rows that others insert behind the current key are seen.",
+    ),
+    "count": ("The number of matching {table}.", "`where` left out or None: every row."),
+    "insert": ("The inserted row of {table}.", "A conflict with an existing row raises GraphQLErrors."),
+    "insert_many": ("The inserted {table}, in the order of `rows`.", "All or nothing, in one request."),
+    "upsert_many": (
+        "The number of {table} that were inserted or updated.",
+        "A row that conflicts on `on_conflict` has the columns `update` replaced; none named: it is left as it is.",
+    ),
+    "update": (
+        "The number of {table} that were updated.",
+        "An empty filter is refused; `all_rows()` means every row of the organization.",
+    ),
+    "update_by_pk": ("The updated row of {table}, or None when there is no such row.", ""),
+    "delete": (
+        "The number of {table} that were deleted.",
+        "An empty filter is refused; `all_rows()` means every row of the organization.",
+    ),
+    "delete_by_pk": ("The deleted row of {table}, or None when there is no such row.", ""),
+}
+
+
+def _docstring(lines: Iterable[str]) -> str:
+    wrapped = (fill(line, 112, break_long_words=False, break_on_hyphens=False) for line in lines)
+    text = "\n".join(wrapped).replace("\\", "\\\\").replace('"""', '\\"\\"\\"').rstrip()
+    if text.endswith('"'):
+        text += " "
+    return f'"""{text}"""' if "\n" not in text else f'"""{text}\n"""'
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"    {line}" if line else "" for line in text.splitlines())

@@ -1,0 +1,166 @@
+"""{path: text} -> disk. The last step: everything is rendered before the first file is touched.
+
+`generate` owns the files that begin with its header, `py.typed` beside them, and no others: a file of somebody else that
+is in the way is an error, and stays. A file is replaced in one move (a temporary file beside it, then a rename), so that
+nobody reads half of one, and a file whose text stays the same is not touched at all. What is owned and not made any more
+is removed, also the package of an app that is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from automio.codegen.config import CodegenConfig
+from automio.codegen.naming import HEADER
+from automio.errors import AutomioError, CodegenError, Diagnostic
+
+MARKER = "py.typed"
+_PREFIX = HEADER.partition(";")[0].encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What writing does, or would do. Paths are relative to the project's root, in POSIX style, sorted."""
+
+    missing: tuple[str, ...]
+    stale: tuple[str, ...]
+    extra: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.stale or self.extra)
+
+
+def compare(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
+    """Files to be added, replaced and removed. Raises CodegenError for each foreign file that is in the way."""
+    missing: list[str] = []
+    stale: list[str] = []
+    foreign: list[Diagnostic] = []
+    for path, text in files.items():
+        target = config.root / path
+        in_the_way = _in_the_way(config.root, path)
+        if in_the_way:
+            foreign.append(in_the_way)
+        elif not target.exists():
+            missing.append(path.as_posix())
+        elif target.read_bytes() != text.encode():
+            stale.append(path.as_posix())
+    if foreign:
+        raise CodegenError(list(dict.fromkeys(foreign)))
+    extra = [path.as_posix() for path in _owned(config) if path not in files]
+    return Changes(tuple(sorted(missing)), tuple(sorted(stale)), tuple(sorted(extra)))
+
+
+def write(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
+    """Bring the disk in line. Raises CodegenError, before anything is changed, when a foreign file is in the way."""
+    changes = compare(config, files)
+    for name in (*changes.missing, *changes.stale):
+        _replace(config.root / name, files[Path(name)].encode())
+    for name in changes.extra:
+        (config.root / name).unlink(missing_ok=True)
+    for folder in sorted({(config.root / name).parent for name in changes.extra}, reverse=True):
+        _remove_empty(folder, config.root / config.target)
+    return changes
+
+
+def _in_the_way(root: Path, path: Path) -> Diagnostic | None:
+    for parent in reversed(path.parents):
+        if (root / parent).is_file():
+            return _foreign(parent, "a file stands where a folder of a generated package goes")
+    target = root / path
+    if target.is_dir():
+        return _foreign(path, "a folder stands where a generated file goes")
+    if target.exists() and path.name != MARKER and not _is_owned(target):
+        return _foreign(path, "this file was not generated, so it is not replaced")
+    return None
+
+
+def _foreign(path: Path, message: str) -> Diagnostic:
+    hint = "Move it away, or give the package another name in codegen.toml."
+    return Diagnostic(path.as_posix(), 1, 1, message, code="AUTOMIO-140", hint=hint)
+
+
+def _is_owned(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_PREFIX)) == _PREFIX
+
+
+def _owned(config: CodegenConfig) -> Iterator[Path]:
+    """The files of generated packages: folders right below the target whose `__init__.py` carries the header."""
+    target = config.root / config.target
+    if not target.is_dir():
+        return
+    for folder in sorted(target.iterdir()):
+        initial = folder / "__init__.py"
+        if folder.is_dir() and initial.is_file() and _is_owned(initial):
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and (path == folder / MARKER or (path.suffix == ".py" and _is_owned(path))):
+                    yield Path(os.path.normpath(path.relative_to(config.root)))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _remove_empty(folder: Path, stop: Path) -> None:
+    """Remove folders that generation has emptied, up to the target; compiled Python files in them don't count."""
+    while folder != stop and folder.is_relative_to(stop) and folder.is_dir():
+        cache = folder / "__pycache__"
+        if [path for path in folder.iterdir() if path != cache]:
+            return
+        for path in cache.iterdir() if cache.is_dir() else ():
+            path.unlink()
+        if cache.is_dir():
+            cache.rmdir()
+        folder.rmdir()
+        folder = folder.parent
+
+
+def format_files(files: Mapping[Path, str]) -> dict[Path, str]:
+    """Python files as ruff formats them: one process for all, whatever configuration the project has."""
+    python = [path for path in files if path.suffix == ".py"]
+    with tempfile.TemporaryDirectory() as folder:
+        places = {path: Path(folder) / f"{number}.py" for number, path in enumerate(python)}
+        for path, place in places.items():
+            place.write_text(files[path], encoding="utf-8")
+        if places:
+            _ruff(
+                ["format", "--isolated", "--no-cache", "--quiet", "--line-length=120", "--target-version=py311", folder]
+            )
+        return {
+            path: places[path].read_text(encoding="utf-8") if path in places else text for path, text in files.items()
+        }
+
+
+def _ruff(arguments: Iterable[str]) -> None:
+    try:
+        from ruff.__main__ import find_ruff_bin
+
+        command = [os.fsdecode(find_ruff_bin())]
+    except (ImportError, FileNotFoundError):
+        command = [sys.executable, "-m", "ruff"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AutomioError(
+            f"ruff could not format what was generated: {done.stderr.strip()}", hint="Please report this."
+        )
