@@ -1,0 +1,284 @@
+"""The face of the engine: who asks + a GraphQL request -> the bytes of the answer. The steps, in order:
+
+  text -> Document (document.py, cached by text and operation name)
+  variables -> values and their shape (inputs.py)
+  Document + shape + bound or not -> Plan -> Program (plan.py, render.py; cached by these three)
+  Program + values + organization -> JSON bytes (run.py)
+
+So a request whose document and shape were seen before costs two lookups, the binding of its values and the database's work.
+The caches are bounded, keep nothing of unusual size, and belong to one reading of the catalog: `reload` starts empty ones.
+
+Answers are {"data": …} or {"errors": [one error]}, in Hasura's shape and words, and never hold SQL, bound values or details of
+the database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from graphql import OperationType
+
+from automio.engine.catalog import CATALOG_QUERY, Catalog, read_catalog
+from automio.engine.document import Document, read_document
+from automio.engine.inputs import Reader
+from automio.engine.introspection import introspect
+from automio.engine.plan import plan_document
+from automio.engine.plan_types import Plan
+from automio.engine.read import Sight
+from automio.engine.refusal import Refusal
+from automio.engine.render import Cell, Program, Statement, render
+from automio.engine.run import Database
+from automio.engine.schema import Schema, build_schema
+from automio.engine.values import Binder, Context, binder
+from automio.errors import EngineError
+
+_DOCUMENTS = 512
+_PROGRAMS = 2048
+_LONGEST_KEPT = 65536
+_MOST_KEPT_VALUES = 1000
+_TOO_DEEP = Refusal("the request is nested too deeply")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. With an organization the caller reads and writes that organization's rows only, whatever the request says.
+
+    Roles other than admin have no permissions yet: they see an empty schema.
+    """
+
+    role: str = "admin"
+    organization: int | None = None
+    session: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.organization is not None and type(self.organization) is not int:
+            raise EngineError("The organization of a caller is an integer.")
+
+
+class Engine:
+    """Answers GraphQL requests on one PostgreSQL database, as Hasura v2 does. Made by `Engine.connect`."""
+
+    def __init__(self, database: Database, stringify_numeric: bool, tenant_column: str) -> None:
+        self._database = database
+        self._stringify_numeric = stringify_numeric
+        self._tenant_column = tenant_column
+        self._reading = _Reading(Catalog({}, tenant_column), stringify_numeric)
+
+    @classmethod
+    async def connect(
+        cls,
+        dsn: str,
+        *,
+        pool_size: int = 8,
+        stringify_numeric: bool = False,
+        tenant_column: str = "organization_id",
+    ) -> Engine:
+        """An engine that has read the catalog. `stringify_numeric`: bigint, numeric and double precision as JSON strings.
+
+        Raises EngineError when the database cannot be reached; the text names host and database, never a password.
+        """
+        database = await Database.connect(dsn, pool_size)
+        engine = cls(database, stringify_numeric, tenant_column)
+        try:
+            await engine._read()
+        except BaseException:
+            await database.close()
+            raise
+        return engine
+
+    async def close(self) -> None:
+        """Ends the connections, after the requests that are running."""
+        await self._database.close()
+
+    async def reload(self) -> None:
+        """Reads the catalog again, after DDL. Requests that run meanwhile finish on what they began with."""
+        await self._database.renew()
+        await self._read()
+
+    async def run_sql(self, sql: str) -> None:
+        """Runs a script of DDL or rows as the owner of the database, then reloads.
+
+        All or nothing, unless the script itself says BEGIN and COMMIT. EngineError with the line of the fault.
+        """
+        await self._database.script(sql)
+        await self.reload()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The tables as last read."""
+        return self._reading.catalog
+
+    @property
+    def schema(self) -> Schema:
+        """The GraphQL schema of these tables."""
+        return self._reading.schema
+
+    async def execute(self, caller: Caller, body: Mapping[str, Any]) -> bytes:
+        """The complete response to {"query", "variables"?, "operationName"?}. Bad requests are answered, not raised.
+
+        A mutation is one transaction: with an error nothing of it is kept.
+        """
+        try:
+            prepared, values = self._reading.prepare(caller, body)
+            cells: Sequence[Sequence[Any]] = ()
+            if prepared.program.steps:
+                context = Context(values, caller.organization)
+                cells = await self._database.run(prepared.program, prepared.binders, context)
+            return prepared.answer(cells, values)
+        except Refusal as refusal:
+            return refusal.body()
+        except RecursionError:
+            return _TOO_DEEP.body()
+
+    async def explain(self, caller: Caller, body: Mapping[str, Any]) -> list[Statement]:
+        """The statements that the request would run, in order; nothing runs. EngineError when it would be refused."""
+        try:
+            prepared, _ = self._reading.prepare(caller, body)
+        except Refusal as refusal:
+            raise EngineError(f"{refusal.message} ({refusal.path})") from None
+        return [step.statement for step in prepared.program.steps]
+
+    async def plan(self, caller: Caller, body: Mapping[str, Any]) -> Plan:
+        """The plan of the request, for people and golden files. EngineError when it would be refused."""
+        try:
+            prepared, _ = self._reading.prepare(caller, body)
+        except Refusal as refusal:
+            raise EngineError(f"{refusal.message} ({refusal.path})") from None
+        return prepared.plan
+
+    async def _read(self) -> None:
+        document = await self._database.one_value(CATALOG_QUERY)
+        self._reading = _Reading(read_catalog(document, self._tenant_column), self._stringify_numeric)
+
+
+@dataclass(eq=False, slots=True)
+class _Prepared:
+    """A program with the functions that give its values, and the frame of its answer."""
+
+    document: Document
+    plan: Plan
+    program: Program
+    reader: Reader
+    binders: tuple[tuple[Binder, ...], ...]
+    heads: tuple[bytes, ...]
+    known: dict[str, bytes] = field(default_factory=dict)
+
+    def answer(self, cells: Sequence[Sequence[Any]], values: Mapping[str, Any]) -> bytes:
+        parts: list[bytes] = []
+        for head, answer in zip(self.heads, self.program.answers, strict=True):
+            parts.append(head)
+            value = answer.value
+            if isinstance(value, Cell):
+                parts.append(cells[value.step][value.column] or b"null")
+            elif isinstance(value, str):
+                parts.append(value.encode())
+            elif value is None:
+                parts.append(self._introspected(answer.key, values))
+            else:
+                parts.append(b"[" + b",".join(cells[one.step][one.column] for one in value) + b"]")
+        return b'{"data":{' + b"".join(parts) + b"}}"
+
+    def _introspected(self, key: str, values: Mapping[str, Any]) -> bytes:
+        """Kept when the document has no variables: then it cannot come out differently."""
+        if key in self.known:
+            return self.known[key]
+        selected = next(one for one in self.document.roots(self.reader) if one.key == key)
+        found = introspect(self.document, selected, values)
+        if not self.document.operation.variable_definitions:
+            self.known[key] = found
+        return found
+
+
+class _Reading:
+    """One reading of the catalog with its schema and caches."""
+
+    def __init__(self, catalog: Catalog, stringify_numeric: bool) -> None:
+        self.catalog = catalog
+        self.schema = build_schema(catalog)
+        self._sights = {bound: Sight(catalog, self.schema, bound, stringify_numeric) for bound in (True, False)}
+        self._documents: _Bounded[Document] = _Bounded(_DOCUMENTS)
+        self._programs: _Bounded[_Prepared] = _Bounded(_PROGRAMS)
+
+    def prepare(self, caller: Caller, body: Mapping[str, Any]) -> tuple[_Prepared, Mapping[str, Any]]:
+        """The program of a request and the values of its variables. Refusal."""
+        try:
+            return self._prepare(caller, body)
+        except RecursionError:
+            raise _TOO_DEEP.again() from None
+
+    def _prepare(self, caller: Caller, body: Mapping[str, Any]) -> tuple[_Prepared, Mapping[str, Any]]:
+        text, name, given = _parts(body)
+        document = self._documents.get((text, name))
+        if document is None:
+            document = read_document(self.schema.graphql, text, name)
+            if len(text) <= _LONGEST_KEPT:
+                self._documents.put((text, name), document)
+        if caller.role != "admin":
+            raise _no_permission(document)
+        values, shapes = document.variables.read(given)
+        key = (document, caller.organization is not None, shapes)
+        prepared = self._programs.get(key)
+        if prepared is None:
+            prepared = _prepare(document, self._sights[key[1]], shapes)
+            if sum(map(len, prepared.binders)) <= _MOST_KEPT_VALUES:
+                self._programs.put(key, prepared)
+        return prepared, values
+
+
+def _prepare(document: Document, sight: Sight, shapes: tuple[Hashable, ...]) -> _Prepared:
+    plan = plan_document(document, sight, shapes)
+    program = render(plan)
+    binders = tuple(tuple(binder(one) for one in step.statement.parameters) for step in program.steps)
+    heads = [f"{json.dumps(answer.key)}:".encode() for answer in program.answers]
+    heads[1:] = [b"," + head for head in heads[1:]]
+    return _Prepared(document, plan, program, Reader(document.variables, shapes), binders, tuple(heads))
+
+
+def _parts(body: Mapping[str, Any]) -> tuple[str, str | None, Mapping[str, Any]]:
+    text, name, given = body.get("query"), body.get("operationName"), body.get("variables")
+    if not isinstance(text, str):
+        raise Refusal(
+            'key "query" not found' if text is None else "expected a string for the query", code="parse-failed"
+        )
+    if name is not None and not isinstance(name, str):
+        raise Refusal("expected a string for operationName", code="parse-failed")
+    if given is not None and not isinstance(given, Mapping):
+        raise Refusal("expected an object for variables", code="parse-failed")
+    return text, name or None, given or {}
+
+
+def _no_permission(document: Document) -> Refusal:
+    if document.kind is not OperationType.QUERY:
+        return Refusal(f"no {document.kind.value}s exist")
+    for node in document.operation.selection_set.selections:
+        name = getattr(getattr(node, "name", None), "value", "")
+        if name and not name.startswith("__"):
+            return Refusal(f"field '{name}' not found in type: 'query_root'", f"$.selectionSet.{name}")
+    return Refusal("no queries exist")
+
+
+class _Bounded(Generic[_T]):
+    """A mapping that forgets what was not used for longest."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: OrderedDict[Hashable, _T] = OrderedDict()
+
+    def get(self, key: Hashable) -> _T | None:
+        found = self._items.get(key)
+        if found is not None:
+            self._items.move_to_end(key)
+        return found
+
+    def put(self, key: Hashable, value: _T) -> None:
+        self._items[key] = value
+        if len(self._items) > self._size:
+            self._items.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._items)

@@ -1,0 +1,487 @@
+"""The plan of a request: only data, no behaviour. Made by plan.py, filter.py and write.py; next: render.py.
+
+A plan says which rows, which fields and which changes; not which aliases, quotes or `$1`. Predicates and columns are read
+against "the row at hand", so a plan of a relationship is the same wherever it hangs.
+
+`TableRef` is the only way in which a plan names a table, and filter.py's `Tables` is the only maker of it.
+
+Values are `Parameter`s: where a value comes from (`Source`), as what it is bound, and how a fault in it is reported. A plan
+never holds the value of a variable, nor an organization, so it serves every request of the same shape and every organization.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from automio.engine.catalog import SqlType
+
+# ── where values come from ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A literal of the document; `text` is a printable, comparable form of `value`."""
+
+    text: str
+    value: Any = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The value at `path` in the variables; `row`: and then at `row` in each element of the list found there."""
+
+    path: tuple[str | int, ...]
+    row: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A JSON literal with variables in it; `template` holds `Hole`s."""
+
+    text: str
+    template: Any = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """The place of a variable in a JSON literal."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """The organization of the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepValue:
+    """A column of the first row that an earlier step of the same mutation wrote."""
+
+    step: int
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepRows:
+    """All rows that these steps wrote, as one JSON array."""
+
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepCount:
+    """How many rows these steps wrote."""
+
+    steps: tuple[int, ...]
+
+
+Source = Constant | Variable | Composed | Organization | StepValue | StepRows | StepCount
+
+
+class Kind(Enum):
+    """How a value is checked and turned into what is bound (values.py)."""
+
+    COLUMN = "column"
+    LIMIT = "limit"
+    JSON_PATH = "json path"
+    OWN = "own organization"
+    OWN_OR_NULL = "own organization or null"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A bound value; `many`: a list of them, bound as one array. `graphql` and `path` are for the text of a fault and don't make two parameters different."""
+
+    source: Source
+    type: SqlType
+    kind: Kind = Kind.COLUMN
+    many: bool = False
+    graphql: str = field(default="", compare=False, repr=False)
+    path: str = field(default="$", compare=False, repr=False)
+
+
+# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Only rows whose `column` equals the organization. `barrier`: and nothing else may look at a row before that.
+
+    `foreign` turns it round, for one use: to count the rows of others that a write would drag along (`Guard`).
+    """
+
+    column: str
+    organization: Parameter
+    barrier: bool = False
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableRef:
+    """A table as a caller sees it. `scope` is None for a caller who sees all rows, or for a shared table."""
+
+    schema: str
+    name: str
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All of these; none of them is TRUE."""
+
+    of: tuple[Predicate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """One of these; none of them is FALSE."""
+
+    of: tuple[Predicate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    of: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`column operator value`; `cast` names a type that the column is cast to first. `operator` is a key of sql.OPERATORS.
+
+    `late`: PostgreSQL's planner must not see the value. It tries patterns on the column's statistics, which hold foreign rows.
+    """
+
+    column: str
+    operator: str
+    value: Parameter
+    cast: SqlType | None = None
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    column: str
+    null: bool
+    cast: SqlType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """A row of `table` with our keys satisfies `where`. `pairs` are (our column, its column)."""
+
+    table: TableRef
+    pairs: tuple[tuple[str, str], ...]
+    where: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateTest:
+    """`predicate` on the column "value", which is `call` over the rows of `table` with our keys that satisfy `where`."""
+
+    table: TableRef
+    pairs: tuple[tuple[str, str], ...]
+    where: Predicate
+    call: Call
+    predicate: Predicate
+
+
+Predicate = Everything | Anything | Negation | Comparison | IsNull | Exists | AggregateTest
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An aggregate function over columns; `count` of no columns counts rows."""
+
+    function: str
+    columns: tuple[str, ...] = ()
+    distinct: bool = False
+    type: SqlType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One relationship on the way to what rows are ordered by."""
+
+    table: TableRef
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Order by a column, or by `call` over it, at the end of `hops`. `direction`: `asc`, `desc_nulls_last`, …"""
+
+    direction: str
+    column: str = ""
+    hops: tuple[Hop, ...] = ()
+    call: Call | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows, in which order. `pairs` tie them to the row at hand: (its column, our column); () at the root.
+
+    A limit that stands in the document is a number of the plan: PostgreSQL plans better for a limit that it knows.
+    """
+
+    table: TableRef
+    pairs: tuple[tuple[str, str], ...] = ()
+    where: Predicate = Everything()
+    distinct: tuple[str, ...] = ()
+    order: tuple[Order, ...] = ()
+    limit: Parameter | int | None = None
+    offset: Parameter | int | None = None
+
+
+# ── fields of an answer; `key` is the response key ──────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnField:
+    """A column; `path` selects inside a jsonb; `text`: as a JSON string (stringify_numeric)."""
+
+    key: str
+    column: str
+    path: Parameter | None = None
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectField:
+    """The one row, or null."""
+
+    key: str
+    rows: Rows
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListField:
+    key: str
+    rows: Rows
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallField:
+    """One aggregate value; `text` as in ColumnField."""
+
+    key: str
+    call: Call
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupField:
+    """An object of values (`aggregate`, `sum`, …)."""
+
+    key: str
+    fields: tuple[CallField | TypeName | GroupField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodesField:
+    key: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateField:
+    key: str
+    rows: Rows
+    fields: tuple[GroupField | NodesField | TypeName, ...]
+
+
+Field = ColumnField | TypeName | ObjectField | ListField | AggregateField
+
+
+# ── writes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """ON CONFLICT ON CONSTRAINT; no columns: do nothing."""
+
+    constraint: str
+    columns: tuple[str, ...]
+    where: Predicate = Everything()
+
+
+@dataclass(frozen=True, slots=True)
+class InsertPlan:
+    """`rows` are cells in the order of `columns` (None: the default). `spread`: there is one row of lists, one value an inserted row."""
+
+    table: TableRef
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Parameter | None, ...], ...]
+    conflict: Conflict | None = None
+    spread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`operator` is _set, _inc, _append, _prepend, _delete_key, _delete_elem or _delete_at_path."""
+
+    column: str
+    operator: str
+    value: Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePlan:
+    table: TableRef
+    where: Predicate
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePlan:
+    table: TableRef
+    where: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Rows just written must find a row of `table` behind the foreign key `constraint` (where the key is not null)."""
+
+    table: TableRef
+    constraint: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """There must be no such rows, else the write would reach rows of others through the foreign key `constraint` of `child`."""
+
+    rows: Rows
+    constraint: str
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One writing step. `guards` are checked before it, `parents` after it.
+
+    `on_empty` is the error when it wrote nothing ("" when that is fine).
+    """
+
+    plan: InsertPlan | UpdatePlan | DeletePlan
+    path: str
+    guards: tuple[Guard, ...] = ()
+    parents: tuple[Parent, ...] = ()
+    on_empty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedRows:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    key: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The object that a mutation of many rows answers."""
+
+    fields: tuple[AffectedRows | Returning | TypeName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SingleRow:
+    """The one row written, or null."""
+
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MutationField:
+    """A root field of a mutation. `writes` in order, numbered from `first`; the answer is about the rows of those in `groups`.
+
+    `many`: the answer is a list, one element a group (`update_many`); else there is one group. `table` names the row type of the answer.
+    """
+
+    key: str
+    table: TableRef
+    writes: tuple[Write, ...]
+    first: int
+    groups: tuple[tuple[int, ...], ...]
+    answer: Response | SingleRow
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """A root field about the schema; introspection.py answers it, from the document itself."""
+
+    key: str
+
+
+RootField = ObjectField | ListField | AggregateField | MutationField | TypeName | Introspection
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The root fields in order of the answer; `writes` says that they run in order, in one transaction."""
+
+    fields: tuple[RootField, ...]
+    writes: bool = False
+
+
+def pretty(value: Any, indent: str = "") -> str:
+    """The plan as indented text, for golden files and for people. Empty parts and defaults are left out."""
+    inner = indent + "  "
+    if isinstance(value, tuple):
+        if not value:
+            return "()"
+        if all(isinstance(one, str | int) for one in value):
+            return f"({', '.join(map(str, value))})"
+        if all(isinstance(one, tuple) and all(isinstance(x, str) for x in one) for one in value):
+            return f"({', '.join(' = '.join(one) for one in value)})"
+        return "[\n" + "".join(f"{inner}{pretty(one, inner)}\n" for one in value) + f"{indent}]"
+    match value:
+        case SqlType():
+            return f"{value.name}[]" if value.array else value.name
+        case Parameter():
+            return f"{pretty(value.source)} as {pretty(value.type)}{'[]' if value.many else ''}" + (
+                "" if value.kind is Kind.COLUMN else f" ({value.kind.value})"
+            )
+        case Constant() | Composed():
+            return value.text
+        case Variable():
+            return "$" + ".".join(map(str, value.path)) + (f"[].{value.row}" if value.row is not None else "")
+        case Organization():
+            return "organization"
+        case TableRef():
+            scope = value.scope
+            return (
+                value.name
+                + (f" of {pretty(scope.organization.source)}" if scope else "")
+                + (" behind a barrier" if scope and scope.barrier else "")
+            )
+        case Enum():
+            return value.value
+    if not hasattr(value, "__dataclass_fields__"):
+        return str(value)
+    parts: list[str] = []
+    for name, info in value.__dataclass_fields__.items():
+        one = getattr(value, name)
+        if info.repr and one is not None and one != info.default and one not in ((), ""):
+            parts.append(f"{name}: {pretty(one, inner)}")
+    title = type(value).__name__
+    line = f"{title} {', '.join(parts)}".rstrip()
+    if "\n" not in line and len(indent) + len(line) <= 120:
+        return line
+    return title + "".join(f"\n{inner}{part}" for part in parts)

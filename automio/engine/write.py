@@ -1,0 +1,397 @@
+"""Mutations: document -> the writing part of a Plan. Called by plan.py. Next: render.py.
+
+A mutation's root fields run in order, in one transaction. Most are one write; a nested insert is several, in Hasura's order:
+the objects that a row belongs to, the row itself with their keys, the rows that belong to it with its key. Writes are
+numbered through the whole mutation, and a later one may take a value from an earlier one's first row.
+
+Flat rows become one INSERT. Rows with relationships are inserted one by one. A column that a relationship determines must not
+be given as well, except the tenant column, which the foreign key compares anyway.
+
+For a caller bound to an organization:
+- an inserted row gets the organization; the same value may be given, another one is refused, null counts as not given;
+- an update may not set the tenant column to anything but the organization, and no other operator may touch it;
+- shared tables cannot be written: their fields are unknown to such a caller;
+- `on_conflict` updates own rows only, as the table reference says;
+- `Parent`: a foreign key that does not itself compare the organizations must not point to another organization's row; it fails
+  in the words of a missing row. Only foreign keys whose columns are written are looked at;
+- `Guard`: a delete (or an update of a referenced column) that cascades must not reach rows of others. Cascades are followed
+  through every table and at most `_DEPTH` times through the same foreign key; beyond that any row at all counts as foreign, so
+  a very deep chain is refused rather than let through. Foreign keys that compare the organizations need neither check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from automio.engine.catalog import Access, ForeignKey, Relationship, SqlType, Table
+from automio.engine.document import Selected
+from automio.engine.filter import can_fail, names_of
+from automio.engine.inputs import Fields, Input, Items, Leaf, Null, Spread, Symbol
+from automio.engine.plan_types import (
+    AffectedRows,
+    Change,
+    Conflict,
+    Constant,
+    DeletePlan,
+    Everything,
+    Exists,
+    Guard,
+    InsertPlan,
+    Introspection,
+    Kind,
+    MutationField,
+    Parameter,
+    Parent,
+    Plan,
+    Predicate,
+    Response,
+    Returning,
+    RootField,
+    Rows,
+    SingleRow,
+    StepValue,
+    TypeName,
+    UpdatePlan,
+    Write,
+)
+from automio.engine.read import ReadPlanner, by_key, column_parameter
+from automio.engine.refusal import PERMISSION, Refusal
+from automio.engine.schema import Action
+from automio.engine.schema_inputs import is_json, is_number
+
+_CHANGES = ("_set", "_inc", "_append", "_prepend", "_delete_key", "_delete_elem", "_delete_at_path")
+_INSERTS = frozenset({Action.INSERT, Action.INSERT_ONE})
+_ONE = frozenset({Action.INSERT_ONE, Action.UPDATE_BY_KEY, Action.DELETE_BY_KEY})
+_OPERANDS = {"_delete_key": SqlType("text"), "_delete_elem": SqlType("int4"), "_delete_at_path": SqlType("text")}
+_DEPTH = 4
+
+Cells = dict[str, Parameter | None]
+
+
+class WritePlanner:
+    """Plans one mutation; numbers its writes."""
+
+    def __init__(self, reads: ReadPlanner) -> None:
+        self.reads = reads
+        self.tables = reads.tables
+        self.filters = reads.filters
+        self.catalog = reads.sight.catalog
+        self.tenant = self.catalog.tenant_column
+        self.writes: list[Write] = []
+
+    def plan(self) -> Plan:
+        """The whole mutation."""
+        roots = self.reads.document.roots(self.reads.reader)
+        return Plan(tuple(self._root(one) for one in roots), writes=True)
+
+    def _root(self, selected: Selected) -> RootField:
+        found = self.reads.sight.schema.roots.get(selected.name)
+        if found is None:
+            field = self.reads.root(selected)
+            assert isinstance(field, TypeName | Introspection)
+            return field
+        table = self.catalog.tables[found.table]
+        if not self.tables.writes(table):
+            raise Refusal(f"field '{selected.name}' not found in type: 'mutation_root'", selected.path)
+        arguments = self.reads.arguments(selected)
+        before, path = len(self.writes), selected.path
+        if found.action in _INSERTS:
+            name = "objects" if found.action is Action.INSERT else "object"
+            groups = (self._insert(table, arguments[name], arguments.get("on_conflict"), f"{path}.args.{name}"),)
+        elif found.action is Action.UPDATE_MANY:
+            items = arguments["updates"]
+            assert isinstance(items, Items)
+            groups = tuple(self._update(table, one.of, one.path) for one in items.of if isinstance(one, Fields))
+        elif found.action in (Action.UPDATE, Action.UPDATE_BY_KEY):
+            groups = (self._update(table, arguments, f"{path}.args"),)
+        else:
+            where = self._where(table, arguments)
+            guards = tuple(self._guards(table, where, None))
+            plan = DeletePlan(self.tables.refer(table, can_fail(where)), where)
+            groups = ((self._add(Write(plan, "$", guards)),),)
+        return MutationField(
+            key=selected.key,
+            table=self.tables.refer(table),
+            writes=tuple(self.writes[before:]),
+            first=before,
+            groups=groups,
+            answer=self._answer(table, selected, found.action in _ONE),
+            many=found.action is Action.UPDATE_MANY,
+        )
+
+    def _add(self, write: Write) -> int:
+        self.writes.append(write)
+        return len(self.writes) - 1
+
+    def _answer(self, table: Table, selected: Selected, one: bool) -> Response | SingleRow:
+        if one:
+            return SingleRow(self.reads.fields(table, selected))
+        fields: list[AffectedRows | Returning | TypeName] = []
+        for field in self.reads.document.select(selected, self.reads.reader):
+            if field.name == "affected_rows":
+                fields.append(AffectedRows(field.key))
+            elif field.name == "returning":
+                fields.append(Returning(field.key, self.reads.fields(table, field)))
+            else:
+                fields.append(TypeName(field.key, selected.kind.name))
+        return Response(tuple(fields))
+
+    def _where(self, table: Table, given: Mapping[str, Input]) -> Predicate:
+        if "where" in given:
+            return self.filters.where(table, given["where"])
+        key = given.get("pk_columns")
+        return by_key(table, key if isinstance(key, Fields) else dict(given))
+
+    # ── insert ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _insert(self, table: Table, given: Input, conflict: Input | None, path: str) -> tuple[int, ...]:
+        on_conflict = self._conflict(table, conflict)
+        if isinstance(given, Fields):
+            given = Items((given,), given.path)
+        return self._rows(table, given, on_conflict, {}, path)
+
+    def _rows(
+        self, table: Table, given: Input, conflict: Conflict | None, determined: Cells, path: str
+    ) -> tuple[int, ...]:
+        """Inserts a list of rows; `determined` are cells that a parent row gives. The numbers of the writes."""
+        if isinstance(given, Spread):
+            cells: Cells = {name: self._cell(table, name, leaf, path) for name, leaf in given.columns.items()}
+            self._no_clash(cells, determined, path)
+            row = self._own(table, {**determined, **cells})
+            columns = tuple(sorted(row))
+            target = self.tables.refer(table, _barrier(conflict))
+            plan = InsertPlan(target, columns, (tuple(row[c] for c in columns),), conflict, spread=True)
+            return (self._add(self._written(table, plan, columns, path)),)
+        assert isinstance(given, Items)
+        objects = [one for one in given.of if isinstance(one, Fields)]
+        if any(name in table.relationships for one in objects for name in one.of):
+            return tuple(self._object(table, one, conflict, determined, path) for one in objects)
+        if not objects:
+            return ()
+        rows: list[Cells] = []
+        for one in objects:
+            cells = {name: self._cell(table, name, value, path) for name, value in one.of.items()}
+            self._no_clash(cells, determined, path)
+            rows.append(self._own(table, {**determined, **cells}))
+        return (self._add(self._values(table, rows, conflict, path)),)
+
+    def _values(
+        self, table: Table, rows: list[Cells], conflict: Conflict | None, path: str, on_empty: str = ""
+    ) -> Write:
+        columns = tuple(sorted({name for row in rows for name in row}))
+        if not columns:
+            columns = (next(name for name, column in sorted(table.columns.items()) if column.writable),)
+        cells = tuple(tuple(row.get(name) for name in columns) for row in rows)
+        plan = InsertPlan(self.tables.refer(table, _barrier(conflict)), columns, cells, conflict)
+        return self._written(table, plan, columns, path, on_empty)
+
+    def _written(self, table: Table, plan: InsertPlan, columns: Iterable[str], path: str, on_empty: str = "") -> Write:
+        return Write(plan, path, parents=tuple(self._parents(table, set(columns))), on_empty=on_empty)
+
+    def _object(
+        self, table: Table, given: Fields, conflict: Conflict | None, determined: Cells, path: str, on_empty: str = ""
+    ) -> int:
+        """Inserts one row with what hangs on it, and gives the number of the write of the row itself."""
+        cells: Cells = {}
+        later: list[tuple[Relationship, Fields]] = []
+        for name, value in given.of.items():
+            relationship = table.relationships.get(name)
+            if relationship is None:
+                cells[name] = self._cell(table, name, value, path)
+                continue
+            assert isinstance(value, Fields)
+            other = self.catalog.tables[relationship.target]
+            if not self.tables.writes(other):
+                text = f"field '{name}' not found in type: '{table.name}_insert_input'"
+                raise Refusal(text, f"{given.path}.{name}")
+            if relationship.many:
+                later.append((relationship, value))
+        from_parents = {}
+        for name, value in given.of.items():
+            relationship = table.relationships.get(name)
+            if relationship is not None and not relationship.many:
+                assert isinstance(value, Fields)
+                from_parents |= self._parent_object(table, relationship, value, given, path)
+        self._no_clash(cells, determined, path)
+        row = self._own(table, {**determined, **from_parents, **cells})
+        children = [(one, value) for one, value in later if not _is_empty(value)]
+        if children and not on_empty:
+            on_empty = (
+                f'cannot proceed to insert array relations since insert to table "{table.name}" affects zero rows'
+            )
+        number = self._add(self._values(table, [row], conflict, path, on_empty))
+        for relationship, value in children:
+            other = self.catalog.tables[relationship.target]
+            keys: Cells = {
+                there: Parameter(StepValue(number, here), other.columns[there].type)
+                for here, there in relationship.pairs
+            }
+            on_conflict = self._conflict(other, value.of.get("on_conflict"))
+            self._rows(other, value.of["data"], on_conflict, keys, path)
+        return number
+
+    def _parent_object(self, table: Table, relationship: Relationship, value: Fields, row: Fields, path: str) -> Cells:
+        other = self.catalog.tables[relationship.target]
+        given = [here for here, _ in relationship.pairs if here in row.of and here != self.tenant]
+        if given:
+            text = f'cannot insert object relationship "{relationship.name}" as "{given[0]}" column values are already determined'
+            raise Refusal(text, path, "not-supported")
+        data = value.of["data"]
+        assert isinstance(data, Fields)
+        on_empty = (
+            f'cannot proceed to insert object relation "{relationship.name}" '
+            f'since insert to table "{other.name}" affects zero rows'
+        )
+        on_conflict = self._conflict(other, value.of.get("on_conflict"))
+        number = self._object(other, data, on_conflict, {}, path, on_empty)
+        return {
+            here: Parameter(StepValue(number, there), table.columns[here].type)
+            for here, there in relationship.pairs
+            if here not in row.of
+        }
+
+    def _no_clash(self, cells: Cells, determined: Cells, path: str) -> None:
+        clash = sorted(set(cells) & set(determined) - {self.tenant})
+        if clash:
+            names = ", ".join(f'"{name}"' for name in clash)
+            text = f"cannot insert {names} columns as their values are already being determined by parent insert"
+            raise Refusal(text, path, "not-supported")
+
+    def _cell(self, table: Table, name: str, value: Input, path: str) -> Parameter:
+        column = table.columns[name]
+        own = name == self.tenant and self.tables.bound
+        if isinstance(value, Null):
+            value = Leaf(Constant("null", None), path, column.graphql)
+        assert isinstance(value, Leaf)
+        made = column_parameter(column, value, Kind.OWN_OR_NULL if own else Kind.COLUMN, path if own else "")
+        many = getattr(value.source, "row", None) is not None
+        return Parameter(made.source, made.type, made.kind, many, made.graphql, made.path)
+
+    def _own(self, table: Table, cells: Cells) -> Cells:
+        """The row with the organization in it, for a bound caller; a value that was given stays, and is checked when bound."""
+        if self.tables.scoped(table):
+            column = table.columns[self.tenant]
+            given = cells.get(self.tenant)
+            if given is None or given.kind is not Kind.OWN_OR_NULL:
+                cells[self.tenant] = self.tables.organization(column)
+        return cells
+
+    def _conflict(self, table: Table, given: Input | None) -> Conflict | None:
+        if not isinstance(given, Fields):
+            return None
+        constraint = given.of["constraint"]
+        assert isinstance(constraint, Symbol)
+        columns = names_of(given.of.get("update_columns"))
+        where = self.filters.where(table, given.of.get("where"))
+        if self.tables.bound and any(self._guards(table, Everything(), set(columns))):
+            raise Refusal(PERMISSION, given.path, "permission-error")
+        return Conflict(str(constraint.value), columns, where)
+
+    # ── update ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _update(self, table: Table, given: Mapping[str, Input], path: str) -> tuple[int, ...]:
+        operators = [name for name in _CHANGES if isinstance(given.get(name), Fields)]
+        if not operators:
+            raise Refusal(f"at least any one of {', '.join(self._offered(table))} is expected", path)
+        changes: dict[str, Change] = {}
+        for operator in operators:
+            fields = given[operator]
+            assert isinstance(fields, Fields)
+            for name, value in fields.of.items():
+                if name in changes:
+                    raise Refusal(f'column found in multiple operators: "{name}".', path)
+                changes[name] = self._change(table, name, operator, value, fields.path)
+        where = self._where(table, given)
+        if not changes:
+            return ()
+        columns = set(changes)
+        target = self.tables.refer(table, can_fail(where))
+        plan = UpdatePlan(target, where, tuple(changes[name] for name in sorted(changes)))
+        guards = tuple(self._guards(table, where, columns))
+        return (self._add(Write(plan, "$", guards, tuple(self._parents(table, columns)))),)
+
+    def _offered(self, table: Table) -> list[str]:
+        columns = [column for column in table.columns.values() if column.writable]
+        has = {"_set": True, "_inc": any(map(is_number, columns))}
+        return [name for name in _CHANGES if has.get(name, any(map(is_json, columns)))]
+
+    def _change(self, table: Table, name: str, operator: str, value: Input, path: str) -> Change:
+        column = table.columns[name]
+        if isinstance(value, Null):
+            value = Leaf(Constant("null", None), f"{path}.{name}", column.graphql)
+        assert isinstance(value, Leaf)
+        if name == self.tenant and self.tables.bound:
+            if operator != "_set":
+                raise Refusal(PERMISSION, path, "permission-error")
+            return Change(name, operator, column_parameter(column, value, Kind.OWN, path))
+        kind = _OPERANDS.get(operator, column.type)
+        many = operator == "_delete_at_path"
+        return Change(name, operator, Parameter(value.source, kind, many=many, graphql=value.graphql, path=value.path))
+
+    # ── integrity between organizations ─────────────────────────────────────────────────────────────────────────────
+
+    def _parents(self, table: Table, written: set[str]) -> Iterable[Parent]:
+        if not self.tables.bound:
+            return
+        for key in table.foreign_keys:
+            target = self.catalog.tables[key.target]
+            if target.access is Access.SHARED or self._compares(key) or not written & {here for here, _ in key.pairs}:
+                continue
+            yield Parent(self.tables.refer(target), key.name, key.pairs)
+
+    def _compares(self, key: ForeignKey) -> bool:
+        return (self.tenant, self.tenant) in key.pairs
+
+    def _guards(self, table: Table, where: Predicate, changed: set[str] | None) -> Iterable[Guard]:
+        """`changed` are the columns that an update writes; None for a delete."""
+        if not self.tables.bound or not self._crosses(table, changed, set()):
+            return
+        for key, reached in self._reached(table, changed, {}):
+            condition = Everything((where, reached)) if where != Everything() else reached
+            rows = Rows(self.tables.refer(table, can_fail(where)), where=condition)
+            yield Guard(rows, key.name, key.table)
+
+    def _edges(self, table: Table, changed: set[str] | None) -> Iterable[tuple[ForeignKey, bool, set[str] | None]]:
+        """The foreign keys along which a write cascades: does it go on from there, and with which columns."""
+        for key in self.catalog.foreign_keys_to(table.name):
+            does = key.on_delete if changed is None else key.on_update
+            if does and (changed is None or changed & {there for _, there in key.pairs}):
+                goes_on = does == "CASCADE" and self.catalog.tables[key.table].access is Access.TENANT
+                yield key, goes_on, None if changed is None else {here for here, _ in key.pairs}
+
+    def _crosses(self, table: Table, changed: set[str] | None, seen: set[str]) -> bool:
+        """Whether any foreign key on the way does not compare the organizations."""
+        if table.name in seen:
+            return False
+        seen.add(table.name)
+        edges = list(self._edges(table, changed))
+        return any(not self._compares(key) for key, _, _ in edges) or any(
+            goes_on and self._crosses(self.catalog.tables[key.table], deeper, seen) for key, goes_on, deeper in edges
+        )
+
+    def _reached(
+        self, table: Table, changed: set[str] | None, used: dict[str, int]
+    ) -> Iterable[tuple[ForeignKey, Predicate]]:
+        """The foreign keys that a write would cascade along to rows of others, each with the condition that it does."""
+        for key, goes_on, deeper in self._edges(table, changed):
+            child, name = self.catalog.tables[key.table], f"{key.table}.{key.name}"
+            pairs = tuple((there, here) for here, there in key.pairs)
+            if not self._compares(key):
+                yield key, Exists(self.tables.foreign(child), pairs, Everything())
+            if not goes_on or not self._crosses(child, deeper, set()):
+                continue
+            own, times = self.tables.refer(child), used.get(name, 0)
+            if times >= _DEPTH:
+                yield key, Exists(own, pairs, Everything())
+                continue
+            for last, reached in self._reached(child, deeper, {**used, name: times + 1}):
+                yield last, Exists(own, pairs, reached)
+
+
+def _is_empty(value: Fields) -> bool:
+    data = value.of["data"]
+    return isinstance(data, Items) and not data.of
+
+
+def _barrier(conflict: Conflict | None) -> bool:
+    return conflict is not None and can_fail(conflict.where)
