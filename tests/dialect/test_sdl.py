@@ -147,6 +147,11 @@ def test_a_slice_holds_what_is_reached_and_nothing_else() -> None:
     assert print_type(schema.query_type) == "type query_root {\n  orders: [orders!]!\n}"
 
 
+def test_a_definition_that_needs_the_parser_does_not_end_inside_a_string() -> None:
+    text = 'type A @c(x: {y: {z: {}}}) {\n  """a } "b } """\n  a(x: X = {y: {z: {}}}): Int\n}\ntype B { b: Int }'
+    assert [span.body for span in Sdl.read([("s.graphql", text)]).definitions["B"]] == ["type B { b: Int }"]
+
+
 def test_names_in_strings_are_no_references() -> None:
     assert references('type A { """: [B] """ a: C b: "= D" }') == ["C"]
 
