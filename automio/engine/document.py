@@ -138,7 +138,7 @@ def read_document(schema: GraphQLSchema, text: str, operation_name: str | None) 
         raise Refusal("not a valid graphql query", "$.query") from None
     if errors:
         raise _translate(errors[0], operation, fragments)
-    return Document(schema, operation, fragments, Variables(schema, operation.variable_definitions), root)
+    return Document(schema, operation, fragments, Variables(schema, operation.variable_definitions or ()), root)
 
 
 def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -155,7 +155,7 @@ def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode
 
 
 def _is_included(node: Any, reader: Reader) -> bool:
-    for directive in node.directives:
+    for directive in node.directives or ():
         name = directive.name.value
         if name in ("skip", "include") and reader.boolean(directive.arguments[0].value) is (name == "skip"):
             return False
@@ -171,7 +171,11 @@ _TEXTS: list[tuple[str, str, Callable[[str, re.Match[str]], str]]] = [
         r"'\2' has no argument named '\1'",
         lambda p, m: p.partition(".args")[0],
     ),
-    (r"Field '\w+' argument '(\w+)' .* is required", r"missing required field '\1'", lambda p, m: f"{p}.args.{m[1]}"),
+    (
+        r"(?:Field '\w+' argument '|Argument '[\w.]+\()(\w+).* is required",
+        r"missing required field '\1'",
+        lambda p, m: f"{p}.args.{m[1]}",
+    ),
     (r"Field '(\w+)' of type .* must have a selection", r"missing selection set for '\1'", lambda p, m: p),
     (r"Field '(\w+)' must not have a selection", r"unexpected subselection set for non-object field", lambda p, m: p),
     (
@@ -225,7 +229,7 @@ class _Place:
         self._seen: set[str] = set()
 
     def find(self, operation: OperationDefinitionNode) -> str | None:
-        if operation is self._node or any(one is self._node for one in operation.directives):
+        if operation is self._node or any(one is self._node for one in operation.directives or ()):
             return "$"
         return self._selections(operation.selection_set, "$")
 
@@ -239,10 +243,10 @@ class _Place:
             if node is self._node and isinstance(node, FieldNode):
                 return f"{inner}.{node.name.value}"
             named = node.name if isinstance(node, FragmentSpreadNode) else None
-            if any(one is self._node for one in (node, named, *node.directives)):
+            if any(one is self._node for one in (node, named, *(node.directives or ()))):
                 return inner
-            for directive in node.directives:
-                for argument in directive.arguments:
+            for directive in node.directives or ():
+                for argument in directive.arguments or ():
                     if argument is self._node or argument.value is self._node:
                         return inner
             if isinstance(node, FieldNode):
@@ -265,7 +269,7 @@ class _Place:
         return path if definition is self._node else self._selections(definition.selection_set, path)
 
     def _arguments(self, node: FieldNode, path: str) -> str | None:
-        for argument in node.arguments:
+        for argument in node.arguments or ():
             place = f"{path}.args.{argument.name.value}"
             if argument is self._node:
                 return place

@@ -18,6 +18,7 @@ scalars are found when they are bound (values.py), since only then there is a va
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -235,7 +236,7 @@ class Reader:
     def arguments(self, definition: GraphQLField, node: FieldNode, path: str) -> dict[str, Input]:
         """What is given to a field: no entry for absent arguments and for null. Paths go on with `.args.<name>`."""
         found: dict[str, Input] = {}
-        for argument in node.arguments:
+        for argument in node.arguments or ():
             name = argument.name.value
             expected = definition.args[name]
             symbol = bool(expected.extensions.get("symbol"))
@@ -373,8 +374,23 @@ def _complete(kind: GraphQLInputObjectType, fields: dict[str, Input], path: str)
 
 
 def _literal(node: ValueNode) -> Constant | Composed:
-    value, text = _plain(node), print_ast(node)
+    value = _plain(node)
+    text = _printed(value)
     return Composed(text, value) if _has_hole(value) else Constant(text, value)
+
+
+def _printed(value: Any) -> str:
+    """A literal as text that tells equal values from others; the same for every version of graphql-core."""
+    match value:
+        case EnumLiteral() | Decimal():
+            return str(value)
+        case Hole():
+            return f"${value.name}"
+        case list():
+            return f"[{', '.join(map(_printed, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {_printed(one)}' for key, one in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _has_hole(value: Any) -> bool:

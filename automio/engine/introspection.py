@@ -36,7 +36,7 @@ def introspect(document: Document, selected: Selected, variables: Mapping[str, A
     operation = OperationDefinitionNode(
         operation=OperationType.QUERY,
         variable_definitions=tuple(
-            one for one in document.operation.variable_definitions if one.variable.name.value in names.found
+            one for one in (document.operation.variable_definitions or ()) if one.variable.name.value in names.found
         ),
         directives=(),
         selection_set=selections,

@@ -359,24 +359,41 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
+class Cascade:
+    """A foreign key along which a write goes on: from rows of table number `parent` to rows that refer to them.
+
+    `pairs` are (the referring column, the referred one). `child` is the number of the referring table when the cascade goes
+    on from there. `foreign` are the rows of others that it must not reach, None where the key compares the organizations.
+    """
+
+    constraint: str
+    table: str
+    parent: int
+    pairs: tuple[tuple[str, str], ...]
+    child: int | None = None
+    foreign: TableRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
-    """There must be no such rows, else the write would reach rows of others through the foreign key `constraint` of `child`."""
+    """A write to `rows` must not reach rows of others. `tables` are what it reaches, the written one first, with their keys."""
 
     rows: Rows
-    constraint: str
-    child: str
+    tables: tuple[TableRef, ...]
+    keys: tuple[tuple[tuple[str, SqlType], ...], ...]
+    cascades: tuple[Cascade, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One writing step. `guards` are checked before it, `parents` after it.
+    """One writing step. `guard` is checked before it, `parents` after it.
 
     `on_empty` is the error when it wrote nothing ("" when that is fine).
     """
 
     plan: InsertPlan | UpdatePlan | DeletePlan
     path: str
-    guards: tuple[Guard, ...] = ()
+    guard: Guard | None = None
     parents: tuple[Parent, ...] = ()
     on_empty: str = ""
 
@@ -440,6 +457,13 @@ class Plan:
     writes: bool = False
 
 
+def _scope(scope: Scope | None) -> str:
+    if scope is None:
+        return ""
+    whose = " of others than " if scope.foreign else " of "
+    return whose + pretty(scope.organization.source) + (" behind a barrier" if scope.barrier else "")
+
+
 def pretty(value: Any, indent: str = "") -> str:
     """The plan as indented text, for golden files and for people. Empty parts and defaults are left out."""
     inner = indent + "  "
@@ -450,6 +474,8 @@ def pretty(value: Any, indent: str = "") -> str:
             return f"({', '.join(map(str, value))})"
         if all(isinstance(one, tuple) and all(isinstance(x, str) for x in one) for one in value):
             return f"({', '.join(' = '.join(one) for one in value)})"
+        if all(isinstance(one, tuple) and len(one) == 2 and isinstance(one[1], SqlType) for one in value):
+            return f"({', '.join(f'{one[0]} {pretty(one[1])}' for one in value)})"
         return "[\n" + "".join(f"{inner}{pretty(one, inner)}\n" for one in value) + f"{indent}]"
     match value:
         case SqlType():
@@ -465,12 +491,7 @@ def pretty(value: Any, indent: str = "") -> str:
         case Organization():
             return "organization"
         case TableRef():
-            scope = value.scope
-            return (
-                value.name
-                + (f" of {pretty(scope.organization.source)}" if scope else "")
-                + (" behind a barrier" if scope and scope.barrier else "")
-            )
+            return f"{value.name}{_scope(value.scope)}"
         case Enum():
             return value.value
     if not hasattr(value, "__dataclass_fields__"):

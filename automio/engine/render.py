@@ -85,14 +85,14 @@ class Step:
     """A statement in its place. `path` is for faults of the database.
 
     `keeps`: it gives the rows of the write of this number as a JSON array, which later steps use. `empty`: the refusal when there are none.
-    `violated`: it says whether something is violated, and this is the refusal then.
+    `violated`: each column says whether something is violated; the refusal for each.
     """
 
     statement: Statement
     path: str = "$"
     keeps: int | None = None
     empty: Refusal | None = None
-    violated: Refusal | None = None
+    violated: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,16 @@ def _mutation_field(field: MutationField, steps: list[Step]) -> Cell | tuple[Cel
     """Appends the steps of a root field; where its answer will be."""
     only = field.writes[0] if len(field.writes) == 1 and not field.many else None
     if only and not only.parents and _is_flat(field.answer):
-        steps += [_guard_step(guard, only.path) for guard in only.guards]
+        if only.guard:
+            steps.append(_guard_step(only.guard, only.path))
         renderer = _Renderer()
         head = renderer.write(only.plan)
         text = f"WITH {_WRITTEN} AS (\n{sql.indent(head)}\n)\nSELECT {renderer.answer(field.answer, None)}"
         steps.append(Step(Statement(text, renderer.parameters), only.path))
         return Cell(len(steps) - 1)
     for number, write in enumerate(field.writes, field.first):
-        steps += [_guard_step(guard, write.path) for guard in write.guards]
+        if write.guard:
+            steps.append(_guard_step(write.guard, write.path))
         steps.append(_kept_step(number, write))
         steps += [_parent_step(number, write, parent) for parent in write.parents]
     cells: list[Cell] = []
@@ -202,13 +204,41 @@ def _kept_step(number: int, write: Write) -> Step:
 
 
 def _guard_step(guard: Guard, path: str) -> Step:
+    """Follows the cascades from own rows to own rows, then asks of each foreign key whether it leads to a row of others."""
     renderer = _Renderer()
-    alias = renderer.alias()
-    text = f"SELECT EXISTS (\n  SELECT FROM {renderer.relation(guard.rows.table)} AS {alias}"
-    text += f"\n  WHERE {renderer.predicate(guard.rows.where, alias)}\n)"
-    table = guard.rows.table.name
-    message = f'update or delete on table "{table}" violates foreign key constraint "{guard.constraint}" on table "{guard.child}"'
-    return Step(Statement(text, renderer.parameters), violated=database_refusal("23503", message, path))
+    row = renderer.alias()
+    where = renderer.predicate(guard.rows.where, row, top=True)
+    start = (
+        f"SELECT 0, {sql.keys(row, guard.keys[0])} FROM {renderer.relation(guard.rows.table)} AS {row} WHERE {where}"
+    )
+    onward: list[str] = []
+    asked: list[str] = []
+    violated: list[Refusal] = []
+    for cascade in guard.cascades:
+        types = dict(guard.keys[cascade.parent])
+        pairs = [(here, there, types[there]) for here, there in cascade.pairs]
+        if cascade.child is not None:
+            row = renderer.alias()
+            made = f"SELECT {cascade.child} AS number, {sql.keys(row, guard.keys[cascade.child])} AS keys"
+            relation = renderer.relation(guard.tables[cascade.child])
+            onward.append(f"{made} FROM {relation} AS {row} WHERE {sql.refers('reached', cascade.parent, row, pairs)}")
+        if cascade.foreign is not None:
+            row = renderer.alias()
+            relation = renderer.relation(cascade.foreign)
+            asked.append(
+                f"EXISTS (SELECT FROM reached, {relation} AS {row} WHERE {sql.refers('reached', cascade.parent, row, pairs)})"
+            )
+            message = (
+                f'update or delete on table "{guard.rows.table.name}" violates foreign key constraint '
+                f'"{cascade.constraint}" on table "{cascade.table}"'
+            )
+            violated.append(database_refusal("23503", message, path))
+    step = ""
+    if onward:
+        further = "\n    UNION ALL ".join(onward)
+        step = f"\n  UNION SELECT further.* FROM reached, LATERAL (\n    {further}\n  ) AS further"
+    text = f"WITH RECURSIVE reached (number, keys) AS (\n  {start}{step}\n)\nSELECT " + ",\n  ".join(asked)
+    return Step(Statement(text, renderer.parameters), violated=tuple(violated))
 
 
 def _parent_step(number: int, write: Write, parent: Parent) -> Step:
@@ -220,7 +250,7 @@ def _parent_step(number: int, write: Write, parent: Parent) -> Step:
     found = f"SELECT FROM {renderer.relation(parent.table)} AS {other} WHERE {same}"
     text = f"SELECT EXISTS (\n  SELECT FROM ({rows}) AS {row}\n  WHERE {given} AND NOT EXISTS ({found})\n)"
     violated = foreign_key_refusal(write.plan.table.name, parent.constraint, write.path)
-    return Step(Statement(text, renderer.parameters), violated=violated)
+    return Step(Statement(text, renderer.parameters), violated=(violated,))
 
 
 class _Renderer(sql.Writer):
@@ -401,12 +431,15 @@ class _Renderer(sql.Writer):
         return f"UPDATE {target}\nSET {', '.join(changes)}\nWHERE {where}\nRETURNING {alias}.*"
 
     def _guarded(self, table: TableRef, where: Predicate, alias: str) -> str:
-        """The caller's condition and the user's. Behind a barrier in a CASE, which alone fixes the order of evaluation here."""
+        """The caller's condition and the user's.
+
+        Behind a barrier in a CASE, which alone fixes the order of evaluation here; the condition before it can use an index.
+        """
         own, barrier = self.own(table, alias), table.scope is not None and table.scope.barrier
         if where == Everything():
             return own or "TRUE"
         if own and barrier:
-            return f"CASE WHEN {own} THEN {self.predicate(where, alias)} ELSE FALSE END"
+            return f"{own} AND CASE WHEN {own} THEN {self.predicate(where, alias)} ELSE FALSE END"
         return f"{own} AND {self.predicate(where, alias)}" if own else self.predicate(where, alias, top=True)
 
     def _inserted(self, plan: InsertPlan) -> str:

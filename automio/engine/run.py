@@ -120,8 +120,9 @@ async def _run_steps(
             raise database_refusal(_state(error), _message(error), step.path) from None
         except (asyncpg.DataError, UnicodeError):
             raise Refusal("invalid value", step.path, "data-exception") from None
-        if step.violated and row[0]:
-            raise step.violated.again()
+        for found_violated, refusal in zip(row, step.violated, strict=False):
+            if found_violated:
+                raise refusal.again()
         if step.keeps is not None:
             written[step.keeps] = Written(row[0], json.loads(row[0], parse_float=Decimal))
             if step.empty and not written[step.keeps].rows:

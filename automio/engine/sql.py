@@ -9,6 +9,7 @@ stands in the text; equal parameters share a number, so an organization is `$1` 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from automio.engine.catalog import SqlType
 from automio.engine.plan_types import Call, Kind, Parameter, TableRef
@@ -109,6 +110,19 @@ def call(function: Call, columns: tuple[str, ...]) -> str:
         direction = "DESC" if function.function == "max" else "ASC"
         return f"(array_agg({inner} ORDER BY {inner} {direction} NULLS LAST))[1]"
     return f"{function.function}({'DISTINCT ' if function.distinct else ''}{inner})"
+
+
+def keys(alias: str, columns: Iterable[tuple[str, SqlType]]) -> str:
+    """These columns of a row as one jsonb, to be compared by `refers`."""
+    return f"jsonb_build_object({', '.join(f'{literal(one)}, {alias}.{name(one)}' for one, _ in columns)})"
+
+
+def refers(kept: str, number: int, alias: str, pairs: Iterable[tuple[str, str, SqlType]]) -> str:
+    """The row with this alias refers to a kept row of table `number`: (its column, the kept one, the kept one's type)."""
+    same = [
+        f"{alias}.{name(here)} = ({kept}.keys ->> {literal(there)})::{type_name(kind)}" for here, there, kind in pairs
+    ]
+    return " AND ".join([f"{kept}.number = {number}", *same])
 
 
 class Writer:

@@ -14,14 +14,14 @@ For a caller bound to an organization:
 - `on_conflict` updates own rows only, as the table reference says;
 - `Parent`: a foreign key that does not itself compare the organizations must not point to another organization's row; it fails
   in the words of a missing row. Only foreign keys whose columns are written are looked at;
-- `Guard`: a delete (or an update of a referenced column) that cascades must not reach rows of others. Cascades are followed
-  through every table and at most `_DEPTH` times through the same foreign key; beyond that any row at all counts as foreign, so
-  a very deep chain is refused rather than let through. Foreign keys that compare the organizations need neither check.
+- `Guard`: a delete (or an update of a referenced column) that cascades must not reach rows of others, at any depth; it fails
+  in the words of a foreign key that does not cascade. Foreign keys that compare the organizations need neither check.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from automio.engine.catalog import Access, ForeignKey, Relationship, SqlType, Table
 from automio.engine.document import Selected
@@ -29,12 +29,12 @@ from automio.engine.filter import can_fail, names_of
 from automio.engine.inputs import Fields, Input, Items, Leaf, Null, Spread, Symbol
 from automio.engine.plan_types import (
     AffectedRows,
+    Cascade,
     Change,
     Conflict,
     Constant,
     DeletePlan,
     Everything,
-    Exists,
     Guard,
     InsertPlan,
     Introspection,
@@ -63,7 +63,6 @@ _CHANGES = ("_set", "_inc", "_append", "_prepend", "_delete_key", "_delete_elem"
 _INSERTS = frozenset({Action.INSERT, Action.INSERT_ONE})
 _ONE = frozenset({Action.INSERT_ONE, Action.UPDATE_BY_KEY, Action.DELETE_BY_KEY})
 _OPERANDS = {"_delete_key": SqlType("text"), "_delete_elem": SqlType("int4"), "_delete_at_path": SqlType("text")}
-_DEPTH = 4
 
 Cells = dict[str, Parameter | None]
 
@@ -106,9 +105,8 @@ class WritePlanner:
             groups = (self._update(table, arguments, f"{path}.args"),)
         else:
             where = self._where(table, arguments)
-            guards = tuple(self._guards(table, where, None))
             plan = DeletePlan(self.tables.refer(table, can_fail(where)), where)
-            groups = ((self._add(Write(plan, "$", guards)),),)
+            groups = ((self._add(Write(plan, "$", self._guard(table, where, None))),),)
         return MutationField(
             key=selected.key,
             table=self.tables.refer(table),
@@ -283,7 +281,7 @@ class WritePlanner:
         assert isinstance(constraint, Symbol)
         columns = names_of(given.of.get("update_columns"))
         where = self.filters.where(table, given.of.get("where"))
-        if self.tables.bound and any(self._guards(table, Everything(), set(columns))):
+        if self._guard(table, Everything(), set(columns)):
             raise Refusal(PERMISSION, given.path, "permission-error")
         return Conflict(str(constraint.value), columns, where)
 
@@ -307,8 +305,8 @@ class WritePlanner:
         columns = set(changes)
         target = self.tables.refer(table, can_fail(where))
         plan = UpdatePlan(target, where, tuple(changes[name] for name in sorted(changes)))
-        guards = tuple(self._guards(table, where, columns))
-        return (self._add(Write(plan, "$", guards, tuple(self._parents(table, columns)))),)
+        guard = self._guard(table, where, columns)
+        return (self._add(Write(plan, "$", guard, tuple(self._parents(table, columns)))),)
 
     def _offered(self, table: Table) -> list[str]:
         columns = [column for column in table.columns.values() if column.writable]
@@ -342,50 +340,41 @@ class WritePlanner:
     def _compares(self, key: ForeignKey) -> bool:
         return (self.tenant, self.tenant) in key.pairs
 
-    def _guards(self, table: Table, where: Predicate, changed: set[str] | None) -> Iterable[Guard]:
-        """`changed` are the columns that an update writes; None for a delete."""
-        if not self.tables.bound or not self._crosses(table, changed, set()):
-            return
-        for key, reached in self._reached(table, changed, {}):
-            condition = Everything((where, reached)) if where != Everything() else reached
-            rows = Rows(self.tables.refer(table, can_fail(where)), where=condition)
-            yield Guard(rows, key.name, key.table)
+    def _guard(self, table: Table, where: Predicate, changed: set[str] | None) -> Guard | None:
+        """`changed` are the columns that an update writes; None for a delete. None when no row of others can be reached."""
+        if not self.tables.bound:
+            return None
+        nodes: list[tuple[Table, frozenset[str] | None]] = [(table, None if changed is None else frozenset(changed))]
+        cascades: list[Cascade] = []
+        for number, (parent, columns) in enumerate(nodes):  # grows while it is read
+            for key in self._cascading(parent, columns):
+                child, does = self.catalog.tables[key.table], key.on_delete if changed is None else key.on_update
+                goes_on = None
+                if does == "CASCADE" and child.access is Access.TENANT:
+                    node = (child, None if changed is None else frozenset(here for here, _ in key.pairs))
+                    if node not in nodes:
+                        nodes.append(node)
+                    goes_on = nodes.index(node)
+                foreign = None if self._compares(key) else self.tables.foreign(child)
+                cascades.append(Cascade(key.name, key.table, number, key.pairs, goes_on, foreign))
+        if all(one.foreign is None for one in cascades):
+            return None
+        parents = {one.parent for one in cascades}
+        cascades = [one if one.child in parents else replace(one, child=None) for one in cascades]
+        keys: list[tuple[tuple[str, SqlType], ...]] = []
+        for number, (parent, _) in enumerate(nodes):
+            used = sorted({there for one in cascades if one.parent == number for _, there in one.pairs})
+            keys.append(tuple((name, parent.columns[name].type) for name in used))
+        references = tuple(self.tables.refer(one, can_fail(where) and not i) for i, (one, _) in enumerate(nodes))
+        return Guard(Rows(references[0], where=where), references, tuple(keys), tuple(cascades))
 
-    def _edges(self, table: Table, changed: set[str] | None) -> Iterable[tuple[ForeignKey, bool, set[str] | None]]:
-        """The foreign keys along which a write cascades: does it go on from there, and with which columns."""
+    def _cascading(self, table: Table, changed: frozenset[str] | None) -> Iterable[ForeignKey]:
+        """The foreign keys to the table along which a delete, or a change of these columns, goes on."""
         for key in self.catalog.foreign_keys_to(table.name):
-            does = key.on_delete if changed is None else key.on_update
-            if does and (changed is None or changed & {there for _, there in key.pairs}):
-                goes_on = does == "CASCADE" and self.catalog.tables[key.table].access is Access.TENANT
-                yield key, goes_on, None if changed is None else {here for here, _ in key.pairs}
-
-    def _crosses(self, table: Table, changed: set[str] | None, seen: set[str]) -> bool:
-        """Whether any foreign key on the way does not compare the organizations."""
-        if table.name in seen:
-            return False
-        seen.add(table.name)
-        edges = list(self._edges(table, changed))
-        return any(not self._compares(key) for key, _, _ in edges) or any(
-            goes_on and self._crosses(self.catalog.tables[key.table], deeper, seen) for key, goes_on, deeper in edges
-        )
-
-    def _reached(
-        self, table: Table, changed: set[str] | None, used: dict[str, int]
-    ) -> Iterable[tuple[ForeignKey, Predicate]]:
-        """The foreign keys that a write would cascade along to rows of others, each with the condition that it does."""
-        for key, goes_on, deeper in self._edges(table, changed):
-            child, name = self.catalog.tables[key.table], f"{key.table}.{key.name}"
-            pairs = tuple((there, here) for here, there in key.pairs)
-            if not self._compares(key):
-                yield key, Exists(self.tables.foreign(child), pairs, Everything())
-            if not goes_on or not self._crosses(child, deeper, set()):
-                continue
-            own, times = self.tables.refer(child), used.get(name, 0)
-            if times >= _DEPTH:
-                yield key, Exists(own, pairs, Everything())
-                continue
-            for last, reached in self._reached(child, deeper, {**used, name: times + 1}):
-                yield last, Exists(own, pairs, reached)
+            if changed is None and key.on_delete:
+                yield key
+            if changed is not None and key.on_update and changed & {there for _, there in key.pairs}:
+                yield key
 
 
 def _is_empty(value: Fields) -> bool:
