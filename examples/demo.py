@@ -103,7 +103,7 @@ def environment(**extra: str) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("API_", "APP_", "HASURA_", "ORG"))
     }
     ours.pop("DATABASE_URL", None)
-    return ours | {"PYTHONPATH": str(WORKSPACE), "PYTHONDONTWRITEBYTECODE": "1"} | extra
+    return ours | {"PYTHONPATH": str(WORKSPACE)} | extra
 
 
 def caller(url: str, organization: int) -> dict[str, str]:

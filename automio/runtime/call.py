@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from automio.dialect.index import OperationKind, SchemaIndex
 from automio.scope.reshape import ReshapePlan
-from automio.scope.values import Rule, retarget
+from automio.scope.rules import Rule, retarget
 
 if TYPE_CHECKING:
+    from automio.dialect.index import OperationKind, SchemaIndex
     from automio.runtime.decode import Decoder
 
 T = TypeVar("T")
@@ -48,6 +48,8 @@ class Facts:
         app = self.app if app_id is None or not self.app else app_id
         found = self._indexes.get(app)
         if found is None:
+            from automio.dialect.index import SchemaIndex
+
             text = self.text if app == self.app else self.text.replace(f"app_{self.app}_", f"app_{app}_")
             found = self._indexes[app] = SchemaIndex.from_facts(text)
         return found

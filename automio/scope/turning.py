@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from automio.dialect.index import SchemaIndex, Table
 from automio.dialect.names import python_names as map_python_names
 from automio.errors import ScopeError
 from automio.request import UNSET
 from automio.scope import refusals
+
+if TYPE_CHECKING:
+    from automio.dialect.index import SchemaIndex, Table
 
 
 class AllRows(Enum):

@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from automio.dialect.index import SchemaIndex
 from automio.errors import ScopeError
 from automio.request import UNSET
 from automio.scope import refusals
 from automio.scope.rules import Missing, Rule, ValueRule, retarget
 from automio.scope.turning import ALL_ROWS, AllRows, Turning, all_rows, python_fields
+
+if TYPE_CHECKING:
+    from automio.dialect.index import SchemaIndex
 
 __all__ = [
     "ALL_ROWS",
