@@ -95,6 +95,10 @@ class Engine:
         """Ends the connections, after the requests that are running."""
         await self._database.close()
 
+    async def ping(self) -> None:
+        """Returns when the database answers. EngineError when it does not."""
+        await self._database.one_value("SELECT 1")
+
     async def reload(self) -> None:
         """Reads the catalog again, after DDL. Requests that run meanwhile finish on what they began with."""
         await self._database.renew()

@@ -5,7 +5,7 @@
 | POST [/api]/apps/graphql/?app=&table=     | `Authorization: App-Token`| the gateway: bound to the token's organization    |
 | POST /v1/graphql                          | admin secret, if one is set | Hasura's endpoint, the admin's: every organization |
 | POST /v2/query, /v1/query                 | the same                  | `run_sql` alone                                   |
-| GET /, /healthz                           | anybody                   | what is served; that this process answers         |
+| GET /, /healthz                           | anybody                   | what is served; that the database answers         |
 
 Written on ASGI itself: between the socket and the engine stand a dictionary look-up for the route, one for the token and
 one for the document's root fields. The engine's bytes go out as they came.
@@ -172,6 +172,10 @@ class Platform:
         return 200, _JSON, b'{"result_type":"CommandOk","result":null}'
 
     async def _health(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
+        try:
+            await self.engine.ping()
+        except EngineError:
+            return 503, _JSON, b'{"status":"the database does not answer"}'
         return 200, _JSON, b'{"status":"ok"}'
 
     async def _page(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:

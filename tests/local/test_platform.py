@@ -40,6 +40,10 @@ class Recorder:
             raise self.failure
         self.statements.append(sql)
 
+    async def ping(self) -> None:
+        if self.failure:
+            raise self.failure
+
 
 TOKENS = (
     Token("token-1", 1, frozenset({130})),
@@ -333,8 +337,11 @@ def test_run_sql_that_fails(platform: Platform, engine: Recorder) -> None:
 # The rest.
 
 
-def test_health(platform: Platform) -> None:
+def test_health(platform: Platform, engine: Recorder) -> None:
     assert ask(platform, "GET", "/healthz").json == {"status": "ok"}
+    engine.failure = EngineError("The database at host:5432 cannot be used")
+    answer = ask(platform, "GET", "/healthz")
+    assert (answer.status, answer.json) == (503, {"status": "the database does not answer"})
 
 
 def test_the_page(platform: Platform) -> None:
