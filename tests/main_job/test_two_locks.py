@@ -9,12 +9,11 @@ gateway, which binds the caller to the token's organization).
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,52 +25,31 @@ TABLES = ("app_130_orders", "app_130_messages", "app_130_billing_entries")
 NOT_OURS = ("organization 1", "organization 3", "org1-", "org3-", "order-1-", "order-3-")
 
 
-def serve(workspace: Path) -> Iterator[str]:
-    for name in ("schema", "queries", "codegen.toml", "platform.toml"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, workspace / name)
-    command = [sys.executable, "-m", "automio", "serve", "--port", "0"]
-    with subprocess.Popen(command, cwd=workspace, env=environment(), stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout
-            line = server.stdout.readline().strip()
-            assert line.startswith("ready "), line
-            yield line.removeprefix("ready ")
-        finally:
-            server.terminate()
-
-
-def environment(**extra: str) -> dict[str, str]:
-    ours = {
-        name: value for name, value in os.environ.items() if not name.startswith(("API_", "APP_", "HASURA_", "ORG"))
-    }
-    ours.pop("DATABASE_URL", None)
-    return ours | extra
+Environment = Callable[..., dict[str, str]]
 
 
 @pytest.fixture(scope="module")
-def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def crowded(serve: Callable[[str], str]) -> str:
     """The URL of a platform with rows of three organizations."""
-    yield from serve(tmp_path_factory.mktemp("crowded"))
+    return serve("crowded")
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a platform with rows of organization 2 alone."""
-    yield from serve(tmp_path_factory.mktemp("alone"))
+def alone(serve: Callable[[str], str]) -> str:
+    """The URL of a platform that is to hold rows of organization 2 alone."""
+    return serve("alone")
 
 
 @pytest.fixture(scope="module")
-def without_tenancy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def without_tenancy(tmp_path_factory: pytest.TempPathFactory, clean_environment: Environment) -> Path:
     """A folder with a package app_130 that was generated as if there were no organizations."""
     workspace = tmp_path_factory.mktemp("without_tenancy")
     for name in ("schema", "queries"):
         shutil.copytree(ROOT / name, workspace / name)
     config = (ROOT / "codegen.toml").read_text().replace('column = "organization_id"', "enabled = false")
     (workspace / "codegen.toml").write_text(config)
-    subprocess.run(
-        [sys.executable, "-m", "automio", "generate"], cwd=workspace, env=environment(), check=True, capture_output=True
-    )
+    command = [sys.executable, "-m", "automio", "generate"]
+    subprocess.run(command, cwd=workspace, env=clean_environment(), check=True, capture_output=True)
     text = (workspace / "app_130" / "orders.py").read_text()
     assert "_and: [{organization_id" not in text, "the client's lock is still on"
     return workspace
@@ -100,13 +78,19 @@ def rows_of_others(url: str) -> dict[str, Any]:
     return data
 
 
-def calls(target: dict[str, str], package: Path) -> list[str]:
-    env = environment(PYTHONPATH=str(package), APP_ID="130", ORGANIZATION_ID="2", **target)
-    done = subprocess.run(
-        [sys.executable, str(CALLS)], env=env, cwd=package, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+@pytest.fixture(scope="module")
+def calls(clean_environment: Environment) -> Callable[[dict[str, str], Path], list[str]]:
+    """Runs calls.py against a target with the package of a folder: its lines."""
+
+    def run(target: dict[str, str], package: Path) -> list[str]:
+        env = clean_environment(PYTHONPATH=str(package), APP_ID="130", ORGANIZATION_ID="2", **target)
+        done = subprocess.run(
+            [sys.executable, str(CALLS)], env=env, cwd=package, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run
 
 
 def gateway(url: str) -> dict[str, str]:
@@ -118,7 +102,9 @@ def hasura(url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("locks", ["both", "the client's alone", "the engine's alone"])
-def test_no_foreign_row_is_read_or_written(locks: str, crowded: str, alone: str, without_tenancy: Path) -> None:
+def test_no_foreign_row_is_read_or_written(
+    locks: str, crowded: str, alone: str, without_tenancy: Path, calls: Callable[[dict[str, str], Path], list[str]]
+) -> None:
     target = hasura if locks == "the client's alone" else gateway
     package = without_tenancy if locks == "the engine's alone" else ROOT
     before = rows_of_others(crowded)
@@ -140,7 +126,9 @@ def reset(url: str) -> None:
     run_sql(url, (ROOT / "schema/seeds/app_130.sql").read_text())
 
 
-def test_with_both_locks_off_the_test_would_see_it(crowded: str, without_tenancy: Path) -> None:
+def test_with_both_locks_off_the_test_would_see_it(
+    crowded: str, without_tenancy: Path, calls: Callable[[dict[str, str], Path], list[str]]
+) -> None:
     """The proof that the tests above can fail: the package without tenancy as admin does read foreign rows."""
     seen = calls(hasura(crowded), without_tenancy)
     assert [line for line in seen for mark in NOT_OURS if mark in line]
