@@ -23,7 +23,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 @contextmanager
-def served(workspace: Path) -> Iterator[str]:
+def platform(workspace: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "automio", "serve", "--port", "0"]
     with subprocess.Popen(command, cwd=workspace, env=environment(), stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -36,18 +36,24 @@ def served(workspace: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Starts a platform on a copy of the sample workspace and gives its URL; all end with the module's tests."""
+def served() -> Iterator[Callable[[Path], str]]:
+    """Starts a platform in a folder and gives its URL; all end with the module's tests."""
     with ExitStack() as stack:
+        yield lambda workspace: stack.enter_context(platform(workspace))
 
-        def start(name: str) -> str:
-            workspace = tmp_path_factory.mktemp(name)
-            for part in INPUTS:
-                source = ROOT / part
-                (shutil.copytree if source.is_dir() else shutil.copy2)(source, workspace / part)
-            return stack.enter_context(served(workspace))
 
-        yield start
+@pytest.fixture(scope="module")
+def serve(served: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Starts a platform on a copy of the sample workspace, in a folder of this name, and gives its URL."""
+
+    def start(name: str) -> str:
+        workspace = tmp_path_factory.mktemp(name)
+        for part in INPUTS:
+            source = ROOT / part
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, workspace / part)
+        return served(workspace)
+
+    return start
 
 
 @pytest.fixture(scope="session")
