@@ -3,8 +3,8 @@
 
 From operations: latest, save_batch.
 
-From the table alone: get, get_by_allegro_id, find, iterate, count, insert, insert_many, upsert_many, update,
-update_by_pk, delete, delete_by_pk.
+From the table alone: get, get_by_allegro_id, find, iterate, count, aggregate, insert, insert_many, upsert_many,
+update, update_many, update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from automio.runtime.client import run
 from automio.runtime.model import BigInt, Model, Numeric
 from automio.runtime.pages import iterate as _iterate
 from automio.scope.reshape import Action, Step
-from automio.scope.values import Missing, Rule, ValueRule
+from automio.scope.values import Missing, Rule, ValueRule, changed
 from pydantic import Field, create_model
 
 from ._facts import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from automio.request import Unset
     from automio.scope.values import AllRows
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BillingEntry",
+    "BillingEntryAggregate",
+    "BillingEntryAvg",
+    "BillingEntryMax",
+    "BillingEntryMin",
+    "BillingEntrySum",
     "LatestBillingEntry",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -48,6 +55,7 @@ __all__ = [
     "save_batch",
     "update",
     "update_by_pk",
+    "update_many",
     "upsert_many",
 ]
 
@@ -71,6 +79,136 @@ class LatestBillingEntry(Model):
     allegro_id: str = Field(alias="allegroId")
     occurred_at: datetime = Field(alias="occurredAt")
     balance: Numeric | None
+
+
+if TYPE_CHECKING:
+
+    class BillingEntrySum(Model):
+        """Sums of billing_entries. None: not asked for, or no row has a value."""
+
+        balance: Numeric | None = None
+        id: BigInt | None = None
+        value: Numeric | None = None
+
+    class BillingEntryAvg(Model):
+        """Averages of billing_entries. None: not asked for, or no row has a value."""
+
+        balance: float | None = None
+        id: float | None = None
+        value: float | None = None
+
+    class BillingEntryMin(Model):
+        """Least values of billing_entries. None: not asked for, or no row has a value."""
+
+        allegro_id: str | None = Field(None, alias="allegroId")
+        balance: Numeric | None = None
+        id: BigInt | None = None
+        occurred_at: datetime | None = Field(None, alias="occurredAt")
+        order_id: UUID | None = None
+        type: str | None = None
+        value: Numeric | None = None
+
+    class BillingEntryMax(Model):
+        """Greatest values of billing_entries. None: not asked for, or no row has a value."""
+
+        allegro_id: str | None = Field(None, alias="allegroId")
+        balance: Numeric | None = None
+        id: BigInt | None = None
+        occurred_at: datetime | None = Field(None, alias="occurredAt")
+        order_id: UUID | None = None
+        type: str | None = None
+        value: Numeric | None = None
+
+    class BillingEntryAggregate(Model):
+        """Numbers over rows of billing_entries. A function that was not asked for is None."""
+
+        count: int
+        sum: BillingEntrySum | None = None
+        avg: BillingEntryAvg | None = None
+        min: BillingEntryMin | None = None
+        max: BillingEntryMax | None = None
+
+    def _late(name: str) -> Any: ...
+else:
+
+    def _late(name):
+        """The models of `aggregate`, made when one is first asked for: an import does not pay for them."""
+        made = globals()
+        if (
+            name
+            in ("BillingEntrySum", "BillingEntryAvg", "BillingEntryMin", "BillingEntryMax", "BillingEntryAggregate")
+            and name not in made
+        ):
+            made.setdefault(
+                "BillingEntrySum",
+                create_model(
+                    "BillingEntrySum",
+                    __base__=Model,
+                    __module__=__name__,
+                    balance=(Numeric | None, None),
+                    id=(BigInt | None, None),
+                    value=(Numeric | None, None),
+                ),
+            )
+            made.setdefault(
+                "BillingEntryAvg",
+                create_model(
+                    "BillingEntryAvg",
+                    __base__=Model,
+                    __module__=__name__,
+                    balance=(float | None, None),
+                    id=(float | None, None),
+                    value=(float | None, None),
+                ),
+            )
+            made.setdefault(
+                "BillingEntryMin",
+                create_model(
+                    "BillingEntryMin",
+                    __base__=Model,
+                    __module__=__name__,
+                    allegro_id=(str | None, Field(None, alias="allegroId")),
+                    balance=(Numeric | None, None),
+                    id=(BigInt | None, None),
+                    occurred_at=(datetime | None, Field(None, alias="occurredAt")),
+                    order_id=(UUID | None, None),
+                    type=(str | None, None),
+                    value=(Numeric | None, None),
+                ),
+            )
+            made.setdefault(
+                "BillingEntryMax",
+                create_model(
+                    "BillingEntryMax",
+                    __base__=Model,
+                    __module__=__name__,
+                    allegro_id=(str | None, Field(None, alias="allegroId")),
+                    balance=(Numeric | None, None),
+                    id=(BigInt | None, None),
+                    occurred_at=(datetime | None, Field(None, alias="occurredAt")),
+                    order_id=(UUID | None, None),
+                    type=(str | None, None),
+                    value=(Numeric | None, None),
+                ),
+            )
+            made.setdefault(
+                "BillingEntryAggregate",
+                create_model(
+                    "BillingEntryAggregate",
+                    __base__=Model,
+                    __module__=__name__,
+                    count=(int, ...),
+                    sum=(_late("BillingEntrySum") | None, None),
+                    avg=(_late("BillingEntryAvg") | None, None),
+                    min=(_late("BillingEntryMin") | None, None),
+                    max=(_late("BillingEntryMax") | None, None),
+                ),
+            )
+        if name in made:
+            return made[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    __getattr__ = _late
 
 
 def latest(*, organization_id: int | Unset = UNSET) -> LatestBillingEntry | None:
@@ -153,6 +291,47 @@ def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id: int |
     return run(COUNT, {"where": where}, organization_id)
 
 
+def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    sum: Sequence[_inputs.SumColumn] = (),
+    avg: Sequence[_inputs.AvgColumn] = (),
+    min: Sequence[_inputs.MinColumn] = (),
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> BillingEntryAggregate:
+    """Numbers over the matching billing_entries: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: billing_entries.aggregate
+    """
+    return run(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "sum": bool(sum),
+            **{f"sum_{name}": True for name in sum},
+            "avg": bool(avg),
+            **{f"avg_{name}": True for name in avg},
+            "min": bool(min),
+            **{f"min_{name}": True for name in min},
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
+
+
 def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> BillingEntry:
     """The inserted row of billing_entries.
 
@@ -189,23 +368,46 @@ def upsert_many(
     return run(UPSERT_MANY, {"rows": rows, "on_conflict": on_conflict, "update": update}, organization_id)
 
 
-def update(where: _inputs.Where | AllRows, set: _inputs.Set, *, organization_id: int | Unset = UNSET) -> int:
+def update(
+    where: _inputs.Where | AllRows,
+    set: _inputs.Set | Unset = UNSET,
+    *,
+    inc: _inputs.Inc | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> int:
     """The number of billing_entries that were updated.
 
     An empty filter is refused; `all_rows()` means every row of the organization.
+    `set` gives new values, `inc` adds to numbers.
+    At least one of these is needed.
     Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
     Source: derived: billing_entries.update
     """
-    return run(UPDATE, {"where": where, "set": set}, organization_id)
+    return run(UPDATE, {"where": where, **changed(set=set, inc=inc)}, organization_id)
 
 
-def update_by_pk(id: int, set: _inputs.Set, *, organization_id: int | Unset = UNSET) -> BillingEntry | None:
+def update_many(updates: Sequence[_inputs.Updates], *, organization_id: int | Unset = UNSET) -> list[int]:
+    """The number of billing_entries that were updated, for each of `updates` in their order.
+
+    All or nothing, in one transaction. An empty filter is refused; `all_rows()` means every row of the
+    organization.
+    Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
+    Source: derived: billing_entries.update_many
+    """
+    return [each["affected_rows"] for each in run(UPDATE_MANY, {"updates": updates}, organization_id)]
+
+
+def update_by_pk(
+    id: int, set: _inputs.Set | Unset = UNSET, *, inc: _inputs.Inc | Unset = UNSET, organization_id: int | Unset = UNSET
+) -> BillingEntry | None:
     """The updated row of billing_entries, or None when there is no such row.
 
+    `set` gives new values, `inc` adds to numbers.
+    At least one of these is needed.
     Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
     Source: derived: billing_entries.update_by_pk
     """
-    return run(UPDATE_BY_PK, {"id": id, "set": set}, organization_id)
+    return run(UPDATE_BY_PK, {"id": id, **changed(set=set, inc=inc)}, organization_id)
 
 
 def delete(where: _inputs.Where | AllRows, *, organization_id: int | Unset = UNSET) -> int:
@@ -462,6 +664,72 @@ COUNT: Operation[int] = Operation(
     rules=(Rule("where", ValueRule.BOOL_EXP, table="app_130_billing_entries", target="where", missing=Missing.EMPTY),),
 )
 
+AGGREGATE: Operation[BillingEntryAggregate] = Operation(
+    name="BillingEntriesAggregate",
+    kind="query",
+    document=tuple(
+        """query BillingEntriesAggregate($where: app_<ID>_billing_entries_bool_exp!, $order_by: [app_<ID>_billing_entries_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_billing_entries_select_column!], $sum: Boolean! = false, $sum_balance: Boolean! = false, $sum_id: Boolean! = false, $sum_value: Boolean! = false, $avg: Boolean! = false, $avg_balance: Boolean! = false, $avg_id: Boolean! = false, $avg_value: Boolean! = false, $min: Boolean! = false, $min_allegro_id: Boolean! = false, $min_balance: Boolean! = false, $min_id: Boolean! = false, $min_occurred_at: Boolean! = false, $min_order_id: Boolean! = false, $min_type: Boolean! = false, $min_value: Boolean! = false, $max: Boolean! = false, $max_allegro_id: Boolean! = false, $max_balance: Boolean! = false, $max_id: Boolean! = false, $max_occurred_at: Boolean! = false, $max_order_id: Boolean! = false, $max_type: Boolean! = false, $max_value: Boolean! = false, $organization_id: Int!) {
+  billing_entries_aggregate: app_<ID>_billing_entries_aggregate(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    aggregate {
+      count
+      sum @include(if: $sum) {
+        balance @include(if: $sum_balance)
+        id @include(if: $sum_id)
+        value @include(if: $sum_value)
+      }
+      avg @include(if: $avg) {
+        balance @include(if: $avg_balance)
+        id @include(if: $avg_id)
+        value @include(if: $avg_value)
+      }
+      min @include(if: $min) {
+        allegroId @include(if: $min_allegro_id)
+        balance @include(if: $min_balance)
+        id @include(if: $min_id)
+        occurredAt @include(if: $min_occurred_at)
+        order_id @include(if: $min_order_id)
+        type @include(if: $min_type)
+        value @include(if: $min_value)
+      }
+      max @include(if: $max) {
+        allegroId @include(if: $max_allegro_id)
+        balance @include(if: $max_balance)
+        id @include(if: $max_id)
+        occurredAt @include(if: $max_occurred_at)
+        order_id @include(if: $max_order_id)
+        type @include(if: $max_type)
+        value @include(if: $max_value)
+      }
+    }
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="billing_entries",
+    source="derived: billing_entries.aggregate",
+    result=lambda: create_model(
+        "BillingEntriesAggregateData2",
+        __base__=Model,
+        billing_entries_aggregate=(
+            create_model("AggregateData2", __base__=Model, aggregate=(_late("BillingEntryAggregate"), ...)),
+            ...,
+        ),
+    ),
+    unwrap=("billing_entries_aggregate", "aggregate"),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_billing_entries", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_billing_entries", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_billing_entries", target="distinct_on"),
+    ),
+)
+
 INSERT: Operation[BillingEntry] = Operation(
     name="BillingEntriesInsert",
     kind="mutation",
@@ -564,10 +832,11 @@ UPDATE: Operation[int] = Operation(
     name="BillingEntriesUpdate",
     kind="mutation",
     document=tuple(
-        """mutation BillingEntriesUpdate($where: app_<ID>_billing_entries_bool_exp!, $set: app_<ID>_billing_entries_set_input!, $organization_id: Int!) {
+        """mutation BillingEntriesUpdate($where: app_<ID>_billing_entries_bool_exp!, $set: app_<ID>_billing_entries_set_input, $inc: app_<ID>_billing_entries_inc_input, $organization_id: Int!) {
   update_billing_entries: update_app_<ID>_billing_entries(
     where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
     _set: $set
+    _inc: $inc
   ) {
     affected_rows
   }
@@ -587,7 +856,32 @@ UPDATE: Operation[int] = Operation(
         Rule(
             "where", ValueRule.REQUIRED_FILTER, table="app_130_billing_entries", target="where", missing=Missing.REFUSE
         ),
-        Rule("set", ValueRule.SET, table="app_130_billing_entries", target="set", missing=Missing.REFUSE),
+        Rule("set", ValueRule.SET, table="app_130_billing_entries", target="set"),
+        Rule("inc", ValueRule.OPERATOR, table="app_130_billing_entries", target="inc"),
+    ),
+)
+
+UPDATE_MANY: Operation[list[dict[str, int]]] = Operation(
+    name="BillingEntriesUpdateMany",
+    kind="mutation",
+    document=tuple(
+        """mutation BillingEntriesUpdateMany($updates: [app_<ID>_billing_entries_updates!]!) {
+  update_billing_entries_many: update_app_<ID>_billing_entries_many(
+    updates: $updates
+  ) {
+    affected_rows
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="billing_entries",
+    source="derived: billing_entries.update_many",
+    result=lambda: create_model(
+        "UpdateBillingEntriesManyData", __base__=Model, update_billing_entries_many=(list[dict[str, int]], ...)
+    ),
+    unwrap=("update_billing_entries_many",),
+    rules=(
+        Rule("updates", ValueRule.UPDATES, table="app_130_billing_entries", target="updates", missing=Missing.REFUSE),
     ),
 )
 
@@ -595,10 +889,11 @@ UPDATE_BY_PK: Operation[BillingEntry | None] = Operation(
     name="BillingEntriesUpdateByPk",
     kind="mutation",
     document=tuple(
-        """mutation BillingEntriesUpdateByPk($id: bigint!, $set: app_<ID>_billing_entries_set_input!, $organization_id: Int!) {
+        """mutation BillingEntriesUpdateByPk($id: bigint!, $set: app_<ID>_billing_entries_set_input, $inc: app_<ID>_billing_entries_inc_input, $organization_id: Int!) {
   update_billing_entries_by_pk: update_app_<ID>_billing_entries(
     where: {_and: [{organization_id: {_eq: $organization_id}}, {id: {_eq: $id}}]}
     _set: $set
+    _inc: $inc
   ) {
     returning {
       ...BillingEntry
@@ -627,7 +922,8 @@ fragment BillingEntry on app_<ID>_billing_entries {
     scope_variable="organization_id",
     rules=(
         Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),
-        Rule("set", ValueRule.SET, table="app_130_billing_entries", target="set", missing=Missing.REFUSE),
+        Rule("set", ValueRule.SET, table="app_130_billing_entries", target="set"),
+        Rule("inc", ValueRule.OPERATOR, table="app_130_billing_entries", target="inc"),
     ),
     plan=(Step(path=("update_billing_entries_by_pk",), action=Action.RETURNING_FIRST, helper=""),),
 )

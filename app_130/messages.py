@@ -3,8 +3,8 @@
 
 From operations: add_to_order, search.
 
-From the table alone: get, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete,
-delete_by_pk.
+From the table alone: get, find, iterate, count, aggregate, insert, insert_many, upsert_many, update,
+update_many, update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ._fragments import MessageOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from automio.request import Unset
     from automio.scope.values import AllRows
@@ -36,9 +37,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AddToOrderMessage",
     "Message",
+    "MessageAggregate",
+    "MessageMax",
+    "MessageMin",
     "MessageOrder",
     "SearchMessage",
     "add_to_order",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -50,6 +55,7 @@ __all__ = [
     "search",
     "update",
     "update_by_pk",
+    "update_many",
     "upsert_many",
 ]
 
@@ -79,6 +85,80 @@ class SearchMessage(Model):
     id: UUID
     message_content: str = Field(alias="messageContent")
     order: MessageOrder | None
+
+
+if TYPE_CHECKING:
+
+    class MessageMin(Model):
+        """Least values of messages. None: not asked for, or no row has a value."""
+
+        id: UUID | None = None
+        message_content: str | None = Field(None, alias="messageContent")
+        order_id: UUID | None = None
+        sent_at: datetime | None = None
+
+    class MessageMax(Model):
+        """Greatest values of messages. None: not asked for, or no row has a value."""
+
+        id: UUID | None = None
+        message_content: str | None = Field(None, alias="messageContent")
+        order_id: UUID | None = None
+        sent_at: datetime | None = None
+
+    class MessageAggregate(Model):
+        """Numbers over rows of messages. A function that was not asked for is None."""
+
+        count: int
+        min: MessageMin | None = None
+        max: MessageMax | None = None
+
+    def _late(name: str) -> Any: ...
+else:
+
+    def _late(name):
+        """The models of `aggregate`, made when one is first asked for: an import does not pay for them."""
+        made = globals()
+        if name in ("MessageMin", "MessageMax", "MessageAggregate") and name not in made:
+            made.setdefault(
+                "MessageMin",
+                create_model(
+                    "MessageMin",
+                    __base__=Model,
+                    __module__=__name__,
+                    id=(UUID | None, None),
+                    message_content=(str | None, Field(None, alias="messageContent")),
+                    order_id=(UUID | None, None),
+                    sent_at=(datetime | None, None),
+                ),
+            )
+            made.setdefault(
+                "MessageMax",
+                create_model(
+                    "MessageMax",
+                    __base__=Model,
+                    __module__=__name__,
+                    id=(UUID | None, None),
+                    message_content=(str | None, Field(None, alias="messageContent")),
+                    order_id=(UUID | None, None),
+                    sent_at=(datetime | None, None),
+                ),
+            )
+            made.setdefault(
+                "MessageAggregate",
+                create_model(
+                    "MessageAggregate",
+                    __base__=Model,
+                    __module__=__name__,
+                    count=(int, ...),
+                    min=(_late("MessageMin") | None, None),
+                    max=(_late("MessageMax") | None, None),
+                ),
+            )
+        if name in made:
+            return made[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    __getattr__ = _late
 
 
 def add_to_order(
@@ -157,6 +237,41 @@ def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id: int |
     return run(COUNT, {"where": where}, organization_id)
 
 
+def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    min: Sequence[_inputs.MinColumn] = (),
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> MessageAggregate:
+    """Numbers over the matching messages: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: messages.aggregate
+    """
+    return run(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "min": bool(min),
+            **{f"min_{name}": True for name in min},
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
+
+
 def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> Message:
     """The inserted row of messages.
 
@@ -201,6 +316,17 @@ def update(where: _inputs.Where | AllRows, set: _inputs.Set, *, organization_id:
     Source: derived: messages.update
     """
     return run(UPDATE, {"where": where, "set": set}, organization_id)
+
+
+def update_many(updates: Sequence[_inputs.Updates], *, organization_id: int | Unset = UNSET) -> list[int]:
+    """The number of messages that were updated, for each of `updates` in their order.
+
+    All or nothing, in one transaction. An empty filter is refused; `all_rows()` means every row of the
+    organization.
+    Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
+    Source: derived: messages.update_many
+    """
+    return [each["affected_rows"] for each in run(UPDATE_MANY, {"updates": updates}, organization_id)]
 
 
 def update_by_pk(id: UUID | str, set: _inputs.Set, *, organization_id: int | Unset = UNSET) -> Message | None:
@@ -435,6 +561,56 @@ COUNT: Operation[int] = Operation(
     rules=(Rule("where", ValueRule.BOOL_EXP, table="app_130_messages", target="where", missing=Missing.EMPTY),),
 )
 
+AGGREGATE: Operation[MessageAggregate] = Operation(
+    name="MessagesAggregate",
+    kind="query",
+    document=tuple(
+        """query MessagesAggregate($where: app_<ID>_messages_bool_exp!, $order_by: [app_<ID>_messages_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_messages_select_column!], $min: Boolean! = false, $min_id: Boolean! = false, $min_message_content: Boolean! = false, $min_order_id: Boolean! = false, $min_sent_at: Boolean! = false, $max: Boolean! = false, $max_id: Boolean! = false, $max_message_content: Boolean! = false, $max_order_id: Boolean! = false, $max_sent_at: Boolean! = false, $organization_id: Int!) {
+  messages_aggregate: app_<ID>_messages_aggregate(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    aggregate {
+      count
+      min @include(if: $min) {
+        id @include(if: $min_id)
+        messageContent @include(if: $min_message_content)
+        order_id @include(if: $min_order_id)
+        sent_at @include(if: $min_sent_at)
+      }
+      max @include(if: $max) {
+        id @include(if: $max_id)
+        messageContent @include(if: $max_message_content)
+        order_id @include(if: $max_order_id)
+        sent_at @include(if: $max_sent_at)
+      }
+    }
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="messages",
+    source="derived: messages.aggregate",
+    result=lambda: create_model(
+        "MessagesAggregateData2",
+        __base__=Model,
+        messages_aggregate=(
+            create_model("AggregateData2", __base__=Model, aggregate=(_late("MessageAggregate"), ...)),
+            ...,
+        ),
+    ),
+    unwrap=("messages_aggregate", "aggregate"),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_messages", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_messages", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_messages", target="distinct_on"),
+    ),
+)
+
 INSERT: Operation[Message] = Operation(
     name="MessagesInsert",
     kind="mutation",
@@ -526,10 +702,11 @@ UPDATE: Operation[int] = Operation(
     name="MessagesUpdate",
     kind="mutation",
     document=tuple(
-        """mutation MessagesUpdate($where: app_<ID>_messages_bool_exp!, $set: app_<ID>_messages_set_input!, $organization_id: Int!) {
+        """mutation MessagesUpdate($where: app_<ID>_messages_bool_exp!, $set: app_<ID>_messages_set_input, $inc: app_<ID>_messages_inc_input, $organization_id: Int!) {
   update_messages: update_app_<ID>_messages(
     where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
     _set: $set
+    _inc: $inc
   ) {
     affected_rows
   }
@@ -547,18 +724,40 @@ UPDATE: Operation[int] = Operation(
     scope_variable="organization_id",
     rules=(
         Rule("where", ValueRule.REQUIRED_FILTER, table="app_130_messages", target="where", missing=Missing.REFUSE),
-        Rule("set", ValueRule.SET, table="app_130_messages", target="set", missing=Missing.REFUSE),
+        Rule("set", ValueRule.SET, table="app_130_messages", target="set"),
+        Rule("inc", ValueRule.OPERATOR, table="app_130_messages", target="inc"),
     ),
+)
+
+UPDATE_MANY: Operation[list[dict[str, int]]] = Operation(
+    name="MessagesUpdateMany",
+    kind="mutation",
+    document=tuple(
+        """mutation MessagesUpdateMany($updates: [app_<ID>_messages_updates!]!) {
+  update_messages_many: update_app_<ID>_messages_many(updates: $updates) {
+    affected_rows
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="messages",
+    source="derived: messages.update_many",
+    result=lambda: create_model(
+        "UpdateMessagesManyData", __base__=Model, update_messages_many=(list[dict[str, int]], ...)
+    ),
+    unwrap=("update_messages_many",),
+    rules=(Rule("updates", ValueRule.UPDATES, table="app_130_messages", target="updates", missing=Missing.REFUSE),),
 )
 
 UPDATE_BY_PK: Operation[Message | None] = Operation(
     name="MessagesUpdateByPk",
     kind="mutation",
     document=tuple(
-        """mutation MessagesUpdateByPk($id: uuid!, $set: app_<ID>_messages_set_input!, $organization_id: Int!) {
+        """mutation MessagesUpdateByPk($id: uuid!, $set: app_<ID>_messages_set_input, $inc: app_<ID>_messages_inc_input, $organization_id: Int!) {
   update_messages_by_pk: update_app_<ID>_messages(
     where: {_and: [{organization_id: {_eq: $organization_id}}, {id: {_eq: $id}}]}
     _set: $set
+    _inc: $inc
   ) {
     returning {
       ...Message
@@ -582,7 +781,8 @@ fragment Message on app_<ID>_messages {
     scope_variable="organization_id",
     rules=(
         Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),
-        Rule("set", ValueRule.SET, table="app_130_messages", target="set", missing=Missing.REFUSE),
+        Rule("set", ValueRule.SET, table="app_130_messages", target="set"),
+        Rule("inc", ValueRule.OPERATOR, table="app_130_messages", target="inc"),
     ),
     plan=(Step(path=("update_messages_by_pk",), action=Action.RETURNING_FIRST, helper=""),),
 )

@@ -3,8 +3,8 @@
 
 From operations: get_by_order_id, list_with_messages, set_delivered.
 
-From the table alone: get, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete,
-delete_by_pk.
+From the table alone: get, find, iterate, count, aggregate, insert, insert_many, upsert_many, update,
+update_many, update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from automio.runtime.client import run
 from automio.runtime.model import Model, Numeric
 from automio.runtime.pages import iterate as _iterate
 from automio.scope.reshape import Action, Step
-from automio.scope.values import Missing, Rule, ValueRule
+from automio.scope.values import Missing, Rule, ValueRule, changed
 from pydantic import Field, create_model
 
 from ._facts import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from automio.request import Unset
     from automio.scope.values import AllRows
@@ -39,6 +40,12 @@ __all__ = [
     "ListWithMessagesOrderMessagesAggregate",
     "ListWithMessagesOrderMessagesAggregateAggregate",
     "Order",
+    "OrderAggregate",
+    "OrderAvg",
+    "OrderMax",
+    "OrderMin",
+    "OrderSum",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -52,6 +59,7 @@ __all__ = [
     "set_delivered",
     "update",
     "update_by_pk",
+    "update_many",
     "upsert_many",
 ]
 
@@ -108,6 +116,108 @@ class ListWithMessagesOrder(Model):
     status: str
     messages: list[ListWithMessagesOrderMessages]
     messages_aggregate: ListWithMessagesOrderMessagesAggregate
+
+
+if TYPE_CHECKING:
+
+    class OrderSum(Model):
+        """Sums of orders. None: not asked for, or no row has a value."""
+
+        total: Numeric | None = None
+
+    class OrderAvg(Model):
+        """Averages of orders. None: not asked for, or no row has a value."""
+
+        total: float | None = None
+
+    class OrderMin(Model):
+        """Least values of orders. None: not asked for, or no row has a value."""
+
+        buyer_login: str | None = Field(None, alias="buyerLogin")
+        created_at: datetime | None = None
+        id: UUID | None = None
+        order_id: str | None = Field(None, alias="orderId")
+        status: str | None = None
+        total: Numeric | None = None
+
+    class OrderMax(Model):
+        """Greatest values of orders. None: not asked for, or no row has a value."""
+
+        buyer_login: str | None = Field(None, alias="buyerLogin")
+        created_at: datetime | None = None
+        id: UUID | None = None
+        order_id: str | None = Field(None, alias="orderId")
+        status: str | None = None
+        total: Numeric | None = None
+
+    class OrderAggregate(Model):
+        """Numbers over rows of orders. A function that was not asked for is None."""
+
+        count: int
+        sum: OrderSum | None = None
+        avg: OrderAvg | None = None
+        min: OrderMin | None = None
+        max: OrderMax | None = None
+
+    def _late(name: str) -> Any: ...
+else:
+
+    def _late(name):
+        """The models of `aggregate`, made when one is first asked for: an import does not pay for them."""
+        made = globals()
+        if name in ("OrderSum", "OrderAvg", "OrderMin", "OrderMax", "OrderAggregate") and name not in made:
+            made.setdefault(
+                "OrderSum", create_model("OrderSum", __base__=Model, __module__=__name__, total=(Numeric | None, None))
+            )
+            made.setdefault(
+                "OrderAvg", create_model("OrderAvg", __base__=Model, __module__=__name__, total=(float | None, None))
+            )
+            made.setdefault(
+                "OrderMin",
+                create_model(
+                    "OrderMin",
+                    __base__=Model,
+                    __module__=__name__,
+                    buyer_login=(str | None, Field(None, alias="buyerLogin")),
+                    created_at=(datetime | None, None),
+                    id=(UUID | None, None),
+                    order_id=(str | None, Field(None, alias="orderId")),
+                    status=(str | None, None),
+                    total=(Numeric | None, None),
+                ),
+            )
+            made.setdefault(
+                "OrderMax",
+                create_model(
+                    "OrderMax",
+                    __base__=Model,
+                    __module__=__name__,
+                    buyer_login=(str | None, Field(None, alias="buyerLogin")),
+                    created_at=(datetime | None, None),
+                    id=(UUID | None, None),
+                    order_id=(str | None, Field(None, alias="orderId")),
+                    status=(str | None, None),
+                    total=(Numeric | None, None),
+                ),
+            )
+            made.setdefault(
+                "OrderAggregate",
+                create_model(
+                    "OrderAggregate",
+                    __base__=Model,
+                    __module__=__name__,
+                    count=(int, ...),
+                    sum=(_late("OrderSum") | None, None),
+                    avg=(_late("OrderAvg") | None, None),
+                    min=(_late("OrderMin") | None, None),
+                    max=(_late("OrderMax") | None, None),
+                ),
+            )
+        if name in made:
+            return made[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    __getattr__ = _late
 
 
 def get_by_order_id(order_id: str, *, organization_id: int | Unset = UNSET) -> GetByOrderIdOrder | None:
@@ -193,6 +303,47 @@ def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id: int |
     return run(COUNT, {"where": where}, organization_id)
 
 
+def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    sum: Sequence[_inputs.SumColumn] = (),
+    avg: Sequence[_inputs.AvgColumn] = (),
+    min: Sequence[_inputs.MinColumn] = (),
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> OrderAggregate:
+    """Numbers over the matching orders: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: orders.aggregate
+    """
+    return run(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "sum": bool(sum),
+            **{f"sum_{name}": True for name in sum},
+            "avg": bool(avg),
+            **{f"avg_{name}": True for name in avg},
+            "min": bool(min),
+            **{f"min_{name}": True for name in min},
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
+
+
 def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> Order:
     """The inserted row of orders.
 
@@ -229,23 +380,50 @@ def upsert_many(
     return run(UPSERT_MANY, {"rows": rows, "on_conflict": on_conflict, "update": update}, organization_id)
 
 
-def update(where: _inputs.Where | AllRows, set: _inputs.Set, *, organization_id: int | Unset = UNSET) -> int:
+def update(
+    where: _inputs.Where | AllRows,
+    set: _inputs.Set | Unset = UNSET,
+    *,
+    inc: _inputs.Inc | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> int:
     """The number of orders that were updated.
 
     An empty filter is refused; `all_rows()` means every row of the organization.
+    `set` gives new values, `inc` adds to numbers.
+    At least one of these is needed.
     Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
     Source: derived: orders.update
     """
-    return run(UPDATE, {"where": where, "set": set}, organization_id)
+    return run(UPDATE, {"where": where, **changed(set=set, inc=inc)}, organization_id)
 
 
-def update_by_pk(id: UUID | str, set: _inputs.Set, *, organization_id: int | Unset = UNSET) -> Order | None:
+def update_many(updates: Sequence[_inputs.Updates], *, organization_id: int | Unset = UNSET) -> list[int]:
+    """The number of orders that were updated, for each of `updates` in their order.
+
+    All or nothing, in one transaction. An empty filter is refused; `all_rows()` means every row of the
+    organization.
+    Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
+    Source: derived: orders.update_many
+    """
+    return [each["affected_rows"] for each in run(UPDATE_MANY, {"updates": updates}, organization_id)]
+
+
+def update_by_pk(
+    id: UUID | str,
+    set: _inputs.Set | Unset = UNSET,
+    *,
+    inc: _inputs.Inc | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> Order | None:
     """The updated row of orders, or None when there is no such row.
 
+    `set` gives new values, `inc` adds to numbers.
+    At least one of these is needed.
     Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
     Source: derived: orders.update_by_pk
     """
-    return run(UPDATE_BY_PK, {"id": id, "set": set}, organization_id)
+    return run(UPDATE_BY_PK, {"id": id, **changed(set=set, inc=inc)}, organization_id)
 
 
 def delete(where: _inputs.Where | AllRows, *, organization_id: int | Unset = UNSET) -> int:
@@ -504,6 +682,66 @@ COUNT: Operation[int] = Operation(
     rules=(Rule("where", ValueRule.BOOL_EXP, table="app_130_orders", target="where", missing=Missing.EMPTY),),
 )
 
+AGGREGATE: Operation[OrderAggregate] = Operation(
+    name="OrdersAggregate",
+    kind="query",
+    document=tuple(
+        """query OrdersAggregate($where: app_<ID>_orders_bool_exp!, $order_by: [app_<ID>_orders_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_orders_select_column!], $sum: Boolean! = false, $sum_total: Boolean! = false, $avg: Boolean! = false, $avg_total: Boolean! = false, $min: Boolean! = false, $min_buyer_login: Boolean! = false, $min_created_at: Boolean! = false, $min_id: Boolean! = false, $min_order_id: Boolean! = false, $min_status: Boolean! = false, $min_total: Boolean! = false, $max: Boolean! = false, $max_buyer_login: Boolean! = false, $max_created_at: Boolean! = false, $max_id: Boolean! = false, $max_order_id: Boolean! = false, $max_status: Boolean! = false, $max_total: Boolean! = false, $organization_id: Int!) {
+  orders_aggregate: app_<ID>_orders_aggregate(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    aggregate {
+      count
+      sum @include(if: $sum) {
+        total @include(if: $sum_total)
+      }
+      avg @include(if: $avg) {
+        total @include(if: $avg_total)
+      }
+      min @include(if: $min) {
+        buyerLogin @include(if: $min_buyer_login)
+        created_at @include(if: $min_created_at)
+        id @include(if: $min_id)
+        orderId @include(if: $min_order_id)
+        status @include(if: $min_status)
+        total @include(if: $min_total)
+      }
+      max @include(if: $max) {
+        buyerLogin @include(if: $max_buyer_login)
+        created_at @include(if: $max_created_at)
+        id @include(if: $max_id)
+        orderId @include(if: $max_order_id)
+        status @include(if: $max_status)
+        total @include(if: $max_total)
+      }
+    }
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="orders",
+    source="derived: orders.aggregate",
+    result=lambda: create_model(
+        "OrdersAggregateData2",
+        __base__=Model,
+        orders_aggregate=(
+            create_model("AggregateData2", __base__=Model, aggregate=(_late("OrderAggregate"), ...)),
+            ...,
+        ),
+    ),
+    unwrap=("orders_aggregate", "aggregate"),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_orders", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_orders", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_orders", target="distinct_on"),
+    ),
+)
+
 INSERT: Operation[Order] = Operation(
     name="OrdersInsert",
     kind="mutation",
@@ -601,10 +839,11 @@ UPDATE: Operation[int] = Operation(
     name="OrdersUpdate",
     kind="mutation",
     document=tuple(
-        """mutation OrdersUpdate($where: app_<ID>_orders_bool_exp!, $set: app_<ID>_orders_set_input!, $organization_id: Int!) {
+        """mutation OrdersUpdate($where: app_<ID>_orders_bool_exp!, $set: app_<ID>_orders_set_input, $inc: app_<ID>_orders_inc_input, $organization_id: Int!) {
   update_orders: update_app_<ID>_orders(
     where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
     _set: $set
+    _inc: $inc
   ) {
     affected_rows
   }
@@ -622,18 +861,38 @@ UPDATE: Operation[int] = Operation(
     scope_variable="organization_id",
     rules=(
         Rule("where", ValueRule.REQUIRED_FILTER, table="app_130_orders", target="where", missing=Missing.REFUSE),
-        Rule("set", ValueRule.SET, table="app_130_orders", target="set", missing=Missing.REFUSE),
+        Rule("set", ValueRule.SET, table="app_130_orders", target="set"),
+        Rule("inc", ValueRule.OPERATOR, table="app_130_orders", target="inc"),
     ),
+)
+
+UPDATE_MANY: Operation[list[dict[str, int]]] = Operation(
+    name="OrdersUpdateMany",
+    kind="mutation",
+    document=tuple(
+        """mutation OrdersUpdateMany($updates: [app_<ID>_orders_updates!]!) {
+  update_orders_many: update_app_<ID>_orders_many(updates: $updates) {
+    affected_rows
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="orders",
+    source="derived: orders.update_many",
+    result=lambda: create_model("UpdateOrdersManyData", __base__=Model, update_orders_many=(list[dict[str, int]], ...)),
+    unwrap=("update_orders_many",),
+    rules=(Rule("updates", ValueRule.UPDATES, table="app_130_orders", target="updates", missing=Missing.REFUSE),),
 )
 
 UPDATE_BY_PK: Operation[Order | None] = Operation(
     name="OrdersUpdateByPk",
     kind="mutation",
     document=tuple(
-        """mutation OrdersUpdateByPk($id: uuid!, $set: app_<ID>_orders_set_input!, $organization_id: Int!) {
+        """mutation OrdersUpdateByPk($id: uuid!, $set: app_<ID>_orders_set_input, $inc: app_<ID>_orders_inc_input, $organization_id: Int!) {
   update_orders_by_pk: update_app_<ID>_orders(
     where: {_and: [{organization_id: {_eq: $organization_id}}, {id: {_eq: $id}}]}
     _set: $set
+    _inc: $inc
   ) {
     returning {
       ...Order
@@ -660,7 +919,8 @@ fragment Order on app_<ID>_orders {
     scope_variable="organization_id",
     rules=(
         Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),
-        Rule("set", ValueRule.SET, table="app_130_orders", target="set", missing=Missing.REFUSE),
+        Rule("set", ValueRule.SET, table="app_130_orders", target="set"),
+        Rule("inc", ValueRule.OPERATOR, table="app_130_orders", target="inc"),
     ),
     plan=(Step(path=("update_orders_by_pk",), action=Action.RETURNING_FIRST, helper=""),),
 )

@@ -23,6 +23,7 @@ ALLOWED = {
     "services": SCOPE | {"runtime"},
     "local": SCOPE | {"codegen", "runtime", "engine"},
     "wrapper": SCOPE | {"runtime", "services"},
+    "testing": SCOPE | {"runtime", "engine", "services", "local", "wrapper"},
     "cli": SCOPE | {"codegen", "runtime", "engine", "services", "local", "wrapper"},
     "__main__": {"cli"},
     "__init__": SCOPE | {"runtime", "wrapper"},

@@ -9,7 +9,17 @@ from decimal import Decimal
 from typing import Literal, Required, TypeAlias, TypedDict
 from uuid import UUID
 
+from automio.scope.values import AllRows
+
 from . import _shared, orders as _orders
+
+AvgColumn: TypeAlias = Literal["balance", "id", "value"]
+
+MaxColumn: TypeAlias = Literal["allegro_id", "balance", "id", "occurred_at", "order_id", "type", "value"]
+
+MinColumn: TypeAlias = Literal["allegro_id", "balance", "id", "occurred_at", "order_id", "type", "value"]
+
+SumColumn: TypeAlias = Literal["balance", "id", "value"]
 
 Column: TypeAlias = Literal[
     "allegro_id", "balance", "id", "occurred_at", "order_id", "organization_id", "type", "value"
@@ -57,6 +67,12 @@ class AvgOrderBy(TypedDict, total=False):
     id: _shared.OrderBy
     organization_id: _shared.OrderBy
     value: _shared.OrderBy
+
+
+class Inc(TypedDict, total=False):
+    balance: Decimal | int | float | str | None
+    id: int | None
+    value: Decimal | int | float | str | None
 
 
 class Insert(TypedDict, total=False):
@@ -146,6 +162,12 @@ class SumOrderBy(TypedDict, total=False):
     id: _shared.OrderBy
     organization_id: _shared.OrderBy
     value: _shared.OrderBy
+
+
+class Updates(TypedDict, total=False):
+    _inc: Inc
+    _set: Set
+    where: Required[Where | AllRows]
 
 
 class VarPopOrderBy(TypedDict, total=False):

@@ -8,7 +8,13 @@ from datetime import datetime
 from typing import Literal, Required, TypeAlias, TypedDict
 from uuid import UUID
 
+from automio.scope.values import AllRows
+
 from . import _shared, orders as _orders
+
+MaxColumn: TypeAlias = Literal["id", "message_content", "order_id", "sent_at"]
+
+MinColumn: TypeAlias = Literal["id", "message_content", "order_id", "sent_at"]
 
 Column: TypeAlias = Literal["id", "message_content", "order_id", "organization_id", "sent_at"]
 
@@ -111,6 +117,11 @@ class StddevSampOrderBy(TypedDict, total=False):
 
 class SumOrderBy(TypedDict, total=False):
     organization_id: _shared.OrderBy
+
+
+class Updates(TypedDict, total=False):
+    _set: Set
+    where: Required[Where | AllRows]
 
 
 class VarPopOrderBy(TypedDict, total=False):

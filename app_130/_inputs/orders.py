@@ -9,7 +9,17 @@ from decimal import Decimal
 from typing import Literal, Required, TypeAlias, TypedDict
 from uuid import UUID
 
+from automio.scope.values import AllRows
+
 from . import _shared, billing_entries as _billing_entries, messages as _messages
+
+AvgColumn: TypeAlias = Literal["total"]
+
+MaxColumn: TypeAlias = Literal["buyer_login", "created_at", "id", "order_id", "status", "total"]
+
+MinColumn: TypeAlias = Literal["buyer_login", "created_at", "id", "order_id", "status", "total"]
+
+SumColumn: TypeAlias = Literal["total"]
 
 Column: TypeAlias = Literal[
     "buyer_login", "created_at", "delivered", "id", "order_id", "organization_id", "status", "total"
@@ -20,6 +30,10 @@ Constraint: TypeAlias = Literal["app_130_orders_pkey", "uq_app_130_orders_id_org
 UpdateColumn: TypeAlias = Literal[
     "buyer_login", "created_at", "delivered", "id", "order_id", "organization_id", "status", "total"
 ]
+
+
+class Inc(TypedDict, total=False):
+    total: Decimal | int | float | str | None
 
 
 class Insert(TypedDict, total=False):
@@ -66,6 +80,12 @@ class Set(TypedDict, total=False):
     order_id: str | None
     status: str | None
     total: Decimal | int | float | str | None
+
+
+class Updates(TypedDict, total=False):
+    _inc: Inc
+    _set: Set
+    where: Required[Where | AllRows]
 
 
 class Where(TypedDict, total=False):

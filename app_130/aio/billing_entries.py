@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from automio.request import UNSET
 from automio.runtime.client import run_async
 from automio.runtime.pages import aiterate
+from automio.scope.values import changed
 
 from ..billing_entries import (
+    AGGREGATE,
     BillingEntry,
     COUNT,
     DELETE,
@@ -25,6 +27,7 @@ from ..billing_entries import (
     SAVE_BATCH,
     UPDATE,
     UPDATE_BY_PK,
+    UPDATE_MANY,
     UPSERT_MANY,
 )
 
@@ -35,10 +38,23 @@ if TYPE_CHECKING:
     from automio.scope.values import AllRows
 
     from .._inputs import billing_entries as _inputs
+    from ..billing_entries import (
+        BillingEntryAggregate,
+        BillingEntryAvg,
+        BillingEntryMax,
+        BillingEntryMin,
+        BillingEntrySum,
+    )
 
 __all__ = [
     "BillingEntry",
+    "BillingEntryAggregate",
+    "BillingEntryAvg",
+    "BillingEntryMax",
+    "BillingEntryMin",
+    "BillingEntrySum",
     "LatestBillingEntry",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -52,8 +68,12 @@ __all__ = [
     "save_batch",
     "update",
     "update_by_pk",
+    "update_many",
     "upsert_many",
 ]
+
+if not TYPE_CHECKING:
+    from ..billing_entries import _late as __getattr__
 
 
 async def latest(*, organization_id: int | Unset = UNSET) -> LatestBillingEntry | None:
@@ -136,6 +156,47 @@ async def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id:
     return await run_async(COUNT, {"where": where}, organization_id)
 
 
+async def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    sum: Sequence[_inputs.SumColumn] = (),
+    avg: Sequence[_inputs.AvgColumn] = (),
+    min: Sequence[_inputs.MinColumn] = (),
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> BillingEntryAggregate:
+    """Numbers over the matching billing_entries: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: billing_entries.aggregate
+    """
+    return await run_async(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "sum": bool(sum),
+            **{f"sum_{name}": True for name in sum},
+            "avg": bool(avg),
+            **{f"avg_{name}": True for name in avg},
+            "min": bool(min),
+            **{f"min_{name}": True for name in min},
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
+
+
 async def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> BillingEntry:
     """The inserted row of billing_entries.
 
@@ -172,23 +233,46 @@ async def upsert_many(
     return await run_async(UPSERT_MANY, {"rows": rows, "on_conflict": on_conflict, "update": update}, organization_id)
 
 
-async def update(where: _inputs.Where | AllRows, set: _inputs.Set, *, organization_id: int | Unset = UNSET) -> int:
+async def update(
+    where: _inputs.Where | AllRows,
+    set: _inputs.Set | Unset = UNSET,
+    *,
+    inc: _inputs.Inc | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> int:
     """The number of billing_entries that were updated.
 
     An empty filter is refused; `all_rows()` means every row of the organization.
+    `set` gives new values, `inc` adds to numbers.
+    At least one of these is needed.
     Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
     Source: derived: billing_entries.update
     """
-    return await run_async(UPDATE, {"where": where, "set": set}, organization_id)
+    return await run_async(UPDATE, {"where": where, **changed(set=set, inc=inc)}, organization_id)
 
 
-async def update_by_pk(id: int, set: _inputs.Set, *, organization_id: int | Unset = UNSET) -> BillingEntry | None:
+async def update_many(updates: Sequence[_inputs.Updates], *, organization_id: int | Unset = UNSET) -> list[int]:
+    """The number of billing_entries that were updated, for each of `updates` in their order.
+
+    All or nothing, in one transaction. An empty filter is refused; `all_rows()` means every row of the
+    organization.
+    Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
+    Source: derived: billing_entries.update_many
+    """
+    return [each["affected_rows"] for each in await run_async(UPDATE_MANY, {"updates": updates}, organization_id)]
+
+
+async def update_by_pk(
+    id: int, set: _inputs.Set | Unset = UNSET, *, inc: _inputs.Inc | Unset = UNSET, organization_id: int | Unset = UNSET
+) -> BillingEntry | None:
     """The updated row of billing_entries, or None when there is no such row.
 
+    `set` gives new values, `inc` adds to numbers.
+    At least one of these is needed.
     Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
     Source: derived: billing_entries.update_by_pk
     """
-    return await run_async(UPDATE_BY_PK, {"id": id, "set": set}, organization_id)
+    return await run_async(UPDATE_BY_PK, {"id": id, **changed(set=set, inc=inc)}, organization_id)
 
 
 async def delete(where: _inputs.Where | AllRows, *, organization_id: int | Unset = UNSET) -> int:

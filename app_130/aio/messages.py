@@ -11,6 +11,7 @@ from automio.runtime.pages import aiterate
 
 from ..messages import (
     ADD_TO_ORDER,
+    AGGREGATE,
     AddToOrderMessage,
     COUNT,
     DELETE,
@@ -26,6 +27,7 @@ from ..messages import (
     SearchMessage,
     UPDATE,
     UPDATE_BY_PK,
+    UPDATE_MANY,
     UPSERT_MANY,
 )
 
@@ -37,13 +39,18 @@ if TYPE_CHECKING:
     from automio.scope.values import AllRows
 
     from .._inputs import messages as _inputs
+    from ..messages import MessageAggregate, MessageMax, MessageMin
 
 __all__ = [
     "AddToOrderMessage",
     "Message",
+    "MessageAggregate",
+    "MessageMax",
+    "MessageMin",
     "MessageOrder",
     "SearchMessage",
     "add_to_order",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -55,8 +62,12 @@ __all__ = [
     "search",
     "update",
     "update_by_pk",
+    "update_many",
     "upsert_many",
 ]
+
+if not TYPE_CHECKING:
+    from ..messages import _late as __getattr__
 
 
 async def add_to_order(
@@ -135,6 +146,41 @@ async def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id:
     return await run_async(COUNT, {"where": where}, organization_id)
 
 
+async def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    min: Sequence[_inputs.MinColumn] = (),
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> MessageAggregate:
+    """Numbers over the matching messages: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: messages.aggregate
+    """
+    return await run_async(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "min": bool(min),
+            **{f"min_{name}": True for name in min},
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
+
+
 async def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> Message:
     """The inserted row of messages.
 
@@ -179,6 +225,17 @@ async def update(where: _inputs.Where | AllRows, set: _inputs.Set, *, organizati
     Source: derived: messages.update
     """
     return await run_async(UPDATE, {"where": where, "set": set}, organization_id)
+
+
+async def update_many(updates: Sequence[_inputs.Updates], *, organization_id: int | Unset = UNSET) -> list[int]:
+    """The number of messages that were updated, for each of `updates` in their order.
+
+    All or nothing, in one transaction. An empty filter is refused; `all_rows()` means every row of the
+    organization.
+    Raises ScopeError, TransportError, ResponseError. Not sent again once the server may have seen it.
+    Source: derived: messages.update_many
+    """
+    return [each["affected_rows"] for each in await run_async(UPDATE_MANY, {"updates": updates}, organization_id)]
 
 
 async def update_by_pk(id: UUID | str, set: _inputs.Set, *, organization_id: int | Unset = UNSET) -> Message | None:

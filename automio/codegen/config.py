@@ -36,7 +36,10 @@ from typing import Any
 from automio.dialect.scalars import SCALARS, Scalar
 from automio.errors import CodegenError, ConfigError, Diagnostic
 
-DERIVED = "get get_by find iterate count insert insert_many upsert_many update update_by_pk delete delete_by_pk".split()
+DERIVED = (
+    "get get_by find iterate count aggregate insert insert_many upsert_many update update_many update_by_pk delete "
+    "delete_by_pk"
+).split()
 """Kinds of derived functions, as `[tables.X] derived` names them."""
 
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")

@@ -10,31 +10,63 @@ a user's, through the same scoping walk. There is no second path to the wire.
 | find | list | every argument of the list is a variable | rows |
 | iterate | list, for a table with a primary key | `where`, `order_by`, `limit` are variables; runtime/pages.py pages | batches of rows |
 | count | aggregate | `where` | int |
+| aggregate | aggregate | every argument, and a flag a column of each function | a model of numbers |
 | insert, insert_many | insert_one, insert | the row, the rows | Row, rows |
 | upsert_many | insert with `on_conflict` | rows, constraint and columns are variables | rows affected |
-| update, update_by_pk | update, update_by_pk | `_set` and the filter or key | rows affected; Row or None |
+| update, update_by_pk | update, update_by_pk | the filter or key, and `_set`, `_inc`, `_append`, …: what the schema has | rows affected; Row or None |
+| update_many | update_many | a list of filters with changes | rows affected, by element |
 | delete, delete_by_pk | delete, delete_by_pk | the filter or key | rows affected; Row or None |
 
 What the schema doesn't offer is absent: a root field that a role hasn't got, a constraint without a description. What
 scoping refuses is absent too (writes to a table that all organizations share). The organization's column is dropped from
 keys, since the scope feeds it: a constraint of `orderId` and `organization_id` gives `get_by_order_id(order_id)`, and one
 that leaves the primary key over gives nothing that `get` is not.
+
+Aggregates. `aggregate(sum=["total"], max=["created_at"])` must be typed, must ask the server only for what it says, and
+must stay one text (allow-lists and the server's plan cache know operations by text). So the document has every column of
+every function, each behind `@include(if: $sum_total)`, and the flags of what was asked are sent; what was not asked is
+None. Rejected: always everything (each column of each function costs on every row), a flag a function (wide tables
+again), a text made for each choice. The count is always there: it costs nothing beside the scan. sum, avg, min and max
+only: the deviations and variances would double the text for what few need; write an operation for those. Which columns a
+function takes stands in the schema alone, not in the index, so this document is completed when the schema's slice has been
+parsed (`with_choices`, called by models.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
-from graphql import OperationDefinitionNode, parse
+from graphql import (
+    ArgumentNode,
+    BooleanValueNode,
+    DirectiveNode,
+    DocumentNode,
+    FieldNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    NamedTypeNode,
+    NameNode,
+    NonNullTypeNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableDefinitionNode,
+    VariableNode,
+    get_named_type,
+    parse,
+)
 
 from automio.codegen.naming import without_app
 from automio.codegen.operations import OperationIR, root_fields, scope
 from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex, Table
-from automio.dialect.names import pascal_case
+from automio.dialect.names import pascal_case, snake_case
 from automio.errors import ScopeError
 from automio.scope.policy import Policy
 from automio.scope.values import python_fields
+
+_OPERATORS = "_set _inc _append _prepend _delete_key _delete_elem _delete_at_path".split()
+AGGREGATE_FUNCTIONS = ("sum", "avg", "min", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +98,9 @@ class _Writer:
         aggregate = self.roots.get(RootKind.AGGREGATE)
         if by_pk:
             yield self.make("get", "get", "query", by_pk, self.key(by_pk.arguments), self.row_selection)
+        arguments = ["where", "order_by", "limit", "offset", "distinct_on"]
         if listing:
             yield from self.by_unique_key(listing)
-            arguments = ["where", "order_by", "limit", "offset", "distinct_on"]
             yield self.make("find", "find", "query", listing, self.plain(listing, arguments), self.row_selection)
             if self.pages():
                 variables = self.plain(listing, ["where", "order_by", "limit"])
@@ -76,6 +108,8 @@ class _Writer:
         if aggregate:
             variables = self.plain(aggregate, ["where"])
             yield self.make("count", "count", "query", aggregate, variables, "aggregate { count }")
+            variables = self.plain(aggregate, arguments)
+            yield self.make("aggregate", "aggregate", "query", aggregate, variables, "aggregate { count }")
 
     def writes(self) -> Iterator[Derived]:
         for kind, function, argument, name, selection in (
@@ -92,15 +126,18 @@ class _Writer:
             yield self.upsert(insert, on_conflict)
         for kind, function, selection in (
             (RootKind.UPDATE, "update", "affected_rows"),
+            (RootKind.UPDATE_MANY, "update_many", "affected_rows"),
             (RootKind.UPDATE_BY_PK, "update_by_pk", self.row_selection),
             (RootKind.DELETE, "delete", "affected_rows"),
             (RootKind.DELETE_BY_PK, "delete_by_pk", self.row_selection),
         ):
             root = self.roots.get(kind)
-            if root and ("_set" in root.arguments or "delete" in function):
-                yield self.make(function, function, "mutation", root, list(self.changes(root)), selection)
+            if root and kind is RootKind.UPDATE_MANY:
+                yield self.make(function, function, "mutation", root, self.plain(root, ["updates"]), selection)
+            elif root and (_operators(root) or "delete" in function):
+                yield self.make(function, function, "mutation", root, list(self.change(root)), selection)
 
-    def changes(self, root: Root) -> Iterator[tuple[str, str, str, str]]:
+    def change(self, root: Root) -> Iterator[tuple[str, str, str, str]]:
         if "where" in root.arguments:
             yield "where", "$where", "where", root.arguments["where"]
         elif "pk_columns" in root.arguments:
@@ -111,8 +148,14 @@ class _Writer:
             yield from (("", "", name, type_) for _, _, name, type_ in parts)
         else:
             yield from self.key(root.arguments)
-        if "_set" in root.arguments:
-            yield "_set", "$set", "set", f"{root.arguments['_set'].removesuffix('!')}!"
+        operators = _operators(root)
+        taken = set() if "where" in root.arguments else {python_fields(self.table)[c] for c in self.table.primary_key}
+        for argument in operators:
+            name = snake_case(argument).strip("_")
+            name = f"{name}_values" if name in taken else name
+            # With several, each may be left out, but not all (scope/values.py: changed).
+            type_ = root.arguments[argument].removesuffix("!")
+            yield argument, f"${name}", name, type_ if len(operators) > 1 else f"{type_}!"
 
     def upsert(self, root: Root, on_conflict: str) -> Derived:
         base = on_conflict.rstrip("!").removesuffix("_on_conflict").removesuffix("OnConflict")
@@ -186,6 +229,88 @@ class _Writer:
             f"{{ {field}{f'({arguments})' if arguments else ''} {{ {selection} }} }}"
         )
         return Derived(kind, function, text, self.row_selection in selection)
+
+
+def with_choices(op: OperationIR, schema: GraphQLSchema, index: SchemaIndex) -> OperationIR:
+    """A derived `aggregate` with the functions and columns that the schema offers, scoped by the same walk."""
+    root = op.roots[0].root
+    assert root
+    table = index.tables[root.table]
+    names = python_fields(table)
+    offered = _columns_by_function(schema, root.type.strip("[]!"), table, index)
+    if not offered:
+        return op
+    choices = {function: {names[column]: column for column in columns} for function, columns in offered.items()}
+    operation, field = copy(op.operation), copy(op.roots[0].node)
+    flags: list[str] = []
+    selections: list[FieldNode] = [_field("count")]
+    for function, columns in choices.items():
+        flags += [function, *(f"{function}_{name}" for name in columns)]
+        inner = [_field(column, flag=f"{function}_{name}") for name, column in columns.items()]
+        selections.append(_field(function, inner, flag=function))
+    field.selection_set = SelectionSetNode(selections=(_field("aggregate", selections),))
+    operation.variable_definitions = (*(operation.variable_definitions or ()), *map(_flag, flags))
+    operation.selection_set = SelectionSetNode(selections=(field,))
+    document = DocumentNode(definitions=(operation,))
+    return replace(
+        op,
+        document=document,
+        roots=root_fields(document, index, operation),
+        scoped=scope(document, index, Policy()),
+        choices=choices,
+    )
+
+
+def _field(name: str, inner: Iterable[FieldNode] = (), *, flag: str = "") -> FieldNode:
+    """`name @include(if: $flag) { inner }` as a node: such documents are long, and parsing them is slow."""
+    include = DirectiveNode(
+        name=NameNode(value="include"),
+        arguments=(ArgumentNode(name=NameNode(value="if"), value=VariableNode(name=NameNode(value=flag))),),
+    )
+    below = tuple(inner)
+    return FieldNode(
+        alias=None,
+        name=NameNode(value=name),
+        arguments=(),
+        directives=(include,) if flag else (),
+        selection_set=SelectionSetNode(selections=below) if below else None,
+    )
+
+
+_BOOLEAN = NonNullTypeNode(type=NamedTypeNode(name=NameNode(value="Boolean")))
+_FALSE = BooleanValueNode(value=False)
+
+
+def _flag(name: str) -> VariableDefinitionNode:
+    """`$name: Boolean! = false`."""
+    variable = VariableNode(name=NameNode(value=name))
+    return VariableDefinitionNode(variable=variable, type=_BOOLEAN, default_value=_FALSE, directives=())
+
+
+def _columns_by_function(schema: GraphQLSchema, type_: str, table: Table, index: SchemaIndex) -> dict[str, list[str]]:
+    """The columns that each function takes. The organization's is none of them: it is the same in all rows."""
+    numbers = _field_type(schema.get_type(type_), "aggregate")
+    found: dict[str, list[str]] = {}
+    for function in AGGREGATE_FUNCTIONS:
+        inner = _field_type(numbers, function)
+        columns = [name for name in (inner.fields if inner else ()) if name in table.columns]
+        kept = [name for name in columns if name != index.tenant_column]
+        if kept:
+            found[function] = kept
+    return found
+
+
+def _field_type(type_: object, name: str) -> GraphQLObjectType | None:
+    definition = type_.fields.get(name) if isinstance(type_, GraphQLObjectType) else None
+    inner = get_named_type(definition.type) if definition else None
+    return inner if isinstance(inner, GraphQLObjectType) else None
+
+
+def _operators(root: Root) -> list[str]:
+    """What an update may do to columns: arguments such as `_set` and `_inc`, in a fixed order."""
+    names = [name for name in root.arguments if name.startswith("_")]
+    known = {name: number for number, name in enumerate(_OPERATORS)}
+    return sorted(names, key=lambda name: (known.get(snake_case(name), len(known)), name))
 
 
 def derive(

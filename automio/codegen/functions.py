@@ -3,7 +3,8 @@
 A module has three parts: models, functions, and the compiled operations that the functions hold by name (`FIND`). The
 twin in `aio/` has functions only and takes the rest from the module, so that both faces give the same classes. The model
 of a whole answer, which nobody sees, is made at the first call (`result=lambda: create_model(…)`): a class costs 0.14 ms
-when a module is imported.
+when a module is imported. The models of `aggregate` are seen by users but needed by few, so checkers see classes under
+TYPE_CHECKING, and the module's `__getattr__` makes them when one is first asked for.
 
 Arguments. A variable that GraphQL requires is a positional argument, any other is a keyword whose default is UNSET: it is
 not sent, and the server's or the document's default holds. None is accepted where null is a value; where scoping
@@ -16,14 +17,14 @@ Text is made here and put into its final form by ruff (write.py): lines may be l
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import fill
 
 from graphql import NonNullTypeNode, VariableDefinitionNode, print_ast
 
 from automio.codegen.facts import document_source
 from automio.codegen.inputs import Inputs
-from automio.codegen.models import ModelClass, OperationModels, Type
+from automio.codegen.models import COUNTS, ModelClass, OperationModels, Type
 from automio.codegen.naming import HEADER, Imports, argument_names, constant_name
 from automio.codegen.operations import OperationIR
 from automio.dialect.index import RootKind, SchemaIndex, Table
@@ -62,9 +63,11 @@ class Renderer:
     # Modules.
 
     def module(self, module: Module) -> str:
+        module = _completed(module)
         imports = Imports(_names_in(module))
         imports.use(_MODEL, "Model")
-        models = [self.model(model, imports) for model in module.classes if not model.private]
+        models = [self.model(model, imports) for model in module.classes if not model.private and not model.late]
+        models += self.late_models(module, imports)
         functions = [self.function(module, op, models_, imports, awaits=False) for op, models_ in module.operations]
         constants = [self.operation(module, op, models_, imports) for op, models_ in module.operations]
         for name in module.fragments:
@@ -88,10 +91,18 @@ class Renderer:
         )
 
     def twin(self, module: Module) -> str:
+        module = _completed(module)
         imports = Imports(_function_names(module) | set(_public(module)) | set(module.fragments))
         functions = [self.function(module, op, models_, imports, awaits=True) for op, models_ in module.operations]
+        late = [model.name for model in module.classes if model.late]
         for name in [*_public(module), *module.fragments]:
-            imports.add(f"..{module.name}", name)
+            if name in late:
+                imports.alias(f"..{module.name}", name, name)
+            else:
+                imports.add(f"..{module.name}", name)
+        if late:
+            checking = imports.use("typing", "TYPE_CHECKING")
+            functions.insert(0, f"if not {checking}:\n    from ..{module.name} import _late as __getattr__\n\n")
         public = sorted([*_public(module), *module.fragments, *(op.function for op, _ in module.operations)])
         return "\n".join(
             [
@@ -149,6 +160,33 @@ class Renderer:
             lines.append("    pass")
         return "\n".join([*lines, "", ""])
 
+    def late_models(self, module: Module, imports: Imports) -> list[str]:
+        """Models that are made when they are first asked for; type checkers see them as classes."""
+        late = [model for model in module.classes if model.late]
+        if not late:
+            return []
+        checking = imports.use("typing", "TYPE_CHECKING")
+        shown = "\n".join(_indent(self.model(model, imports)) for model in late)
+        made = [f"made.setdefault({model.name!r}, {self.creation(model, module, imports)})" for model in late]
+        text, anything = imports.builtin("str"), imports.use("typing", "Any", checking=True)
+        lines = [
+            f"if {checking}:",
+            shown,
+            f"    def _late(name: {text}) -> {anything}: ...",
+            "else:",
+            "    def _late(name):",
+            '        """The models of `aggregate`, made when one is first asked for: an import does not pay for them."""',
+            "        made = globals()",
+            f"        if name in {tuple(model.name for model in late)!r} and name not in made:",
+            *(f"            {line}" for line in made),
+            "        if name in made:",
+            "            return made[name]",
+            '        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")',
+            "    __getattr__ = _late",
+            "",
+        ]
+        return ["\n".join(lines)]
+
     def type(self, type_: Type, imports: Imports, within: Container[str] = ()) -> str:
         match type_.kind:
             case "class":
@@ -157,6 +195,9 @@ class Renderer:
                 return imports.use("typing", "Any")
             case "str":
                 return imports.builtin("str", within=within)
+            case "numbers":
+                text, number = (imports.builtin(name, within=within) for name in ("str", "int"))
+                return f"{imports.builtin('dict', within=within)}[{text}, {number}]"
             case "list":
                 return f"{imports.builtin('list', within=within)}[{self.type(type_.inner, imports, within)}]"
             case "optional":
@@ -173,27 +214,35 @@ class Renderer:
 
     def result(self, name: str, module: Module, imports: Imports) -> str:
         """The expression of a class: its name, or a private one made in place when it is first needed."""
-        model = next(model for model in module.classes if model.name == name)
-        if not model.private:
-            return name
+        model = next((model for model in module.classes if model.name == name), None)
+        if model is not None and model.late:
+            return f"_late({name!r})"
+        return self.creation(model, module, imports) if model is not None and model.private else name
+
+    def creation(self, model: ModelClass, module: Module, imports: Imports) -> str:
+        """The expression that makes a class without a class statement."""
         create, base = imports.use("pydantic", "create_model"), imports.use(_MODEL, "Model")
         fields: list[str] = []
         for field in model.fields:
             text = self.type(field.type, imports)
             if field.type.named.kind == "class":
                 inner = field.type.named.name
-                text = text.replace(inner, self.result(inner, module, imports)) if inner.startswith("_") else text
+                made = self.result(inner, module, imports)
+                text = text if made == inner else text.replace(inner, made)
             default = "..."
             if field.key != field.name:
                 default = f"{imports.use('pydantic', 'Field')}({'None, ' if field.absent else ''}alias={field.key!r})"
             elif field.absent:
                 default = "None"
             fields.append(f"{field.name}=({text}, {default})")
-        return f"{create}({name.strip('_')!r}, __base__={base}, {', '.join(fields)})"
+        where = ", __module__=__name__" if model.late else ""
+        return f"{create}({model.name.strip('_')!r}, __base__={base}{where}, {', '.join(fields)})"
 
     def operation(self, module: Module, op: OperationIR, models: OperationModels, imports: Imports) -> str:
         scoped = op.scoped
         value = self.type(models.value, imports)
+        if op.derived == "update_many":  # its function takes the numbers out
+            value = self.type(COUNTS, imports)
         operation = imports.use(_CALL, "Operation")
         facts = imports.use("._facts", "FACTS")
         parts = [
@@ -227,21 +276,36 @@ class Renderer:
         if awaits:
             imports.add(f"..{module.name}", constant)
         paged = op.derived == "iterate"
+        changes = self.changes(op)
+        flags = {f"{function}_{name}" for function, columns in op.choices.items() for name in columns}
         positional: list[str] = []
         keywords: list[str] = []
         given: list[str] = []
         for name, definition in op.variables.items():
-            if paged and name != "where":
+            if (paged and name != "where") or name in op.choices or name in flags:
+                continue
+            if not self.inputs.offers(definition.type):
                 continue
             argument = names[name]
             text = self.argument(module, op, name, definition, imports, prefix)
-            given.append(f"{name!r}: {argument}")
-            if _required(definition):
+            if name not in changes or len(changes) == 1:
+                given.append(f"{name!r}: {argument}")
+            if _required(definition) or changes == [name]:
                 positional.append(f"{argument}: {text}")
             else:
                 unset = imports.use("automio.request", "Unset", checking=True)
                 default = imports.use("automio.request", "UNSET")
-                keywords.append(f"{argument}: {text} | {unset} = {default}")
+                place = positional if name in changes[:1] else keywords
+                place.append(f"{argument}: {text} | {unset} = {default}")
+        for function, columns in op.choices.items():
+            sequence = imports.use("collections.abc", "Sequence", checking=True)
+            column = self.inputs.columns(module.name, f"{function.title()}Column", columns, imports, prefix)
+            keywords.append(f"{function}: {sequence}[{column}] = ()")
+            given.append(f"{function!r}: {imports.builtin('bool')}({function})")
+            given.append(f"**{{f'{function}_{{name}}': True for name in {function}}}")
+        if len(changes) > 1:
+            changed = imports.use("automio.scope.values", "changed", within=names.values())
+            given.append(f"**{changed}({', '.join(f'{name}={names[name]}' for name in changes)})")
         if paged:
             keywords.append(f"batch_size: {imports.builtin('int')} = 500")
         organization = "organization_id"
@@ -254,14 +318,16 @@ class Renderer:
         signature = ", ".join([*positional, *(["*", *keywords] if keywords else [])])
         variables = "{" + ", ".join(given) + "}"
         doc = _indent(
-            _docstring(_function_doc(module, op, models, names, tenancy=self.index.tenant_column is not None))
+            _docstring(_function_doc(module, op, models, names, changes, tenancy=self.index.tenant_column is not None))
         )
         if paged:
             return self.paged(module, op, signature, variables, organization, value, doc, imports, awaits=awaits)
         runner = imports.use(_CLIENT, "run_async" if awaits else "run", within=names.values())
-        call = f"{runner}({constant}, {variables}, {organization})"
+        call = f"{'await ' if awaits else ''}{runner}({constant}, {variables}, {organization})"
+        if op.derived == "update_many":
+            call = f"[each['affected_rows'] for each in {call}]"
         word = "async def" if awaits else "def"
-        body = f"    return {'await ' if awaits else ''}{call}"
+        body = f"    return {call}"
         return f"{word} {op.function}({signature}) -> {value}:\n{doc}\n{body}\n\n"
 
     def paged(
@@ -289,6 +355,12 @@ class Renderer:
         )
         return f"def {op.function}({signature}) -> {iterator}[{value}]:\n{doc}\n    return {call}\n\n"
 
+    def changes(self, op: OperationIR) -> list[str]:
+        """The variables of an update that say what changes, where there are several kinds: each may be left out, not all."""
+        if op.derived not in ("update", "update_by_pk"):
+            return []
+        return [name for name, d in op.variables.items() if not _required(d) and self.inputs.offers(d.type)]
+
     def argument(
         self,
         module: Module,
@@ -299,7 +371,7 @@ class Renderer:
         prefix: str,
     ) -> str:
         rules = [rule for rule in op.scoped.rules if rule.variable == name]
-        null = all(rule.missing in _NULL_IS_FINE for rule in rules)
+        null = all(rule.missing in _NULL_IS_FINE for rule in rules) and name not in self.changes(op)
         if isinstance(definition.type, NonNullTypeNode) and definition.default_value is not None:
             null = False
         text = self.inputs.argument(definition.type, imports, module.name, null=null, prefix=prefix)
@@ -325,6 +397,12 @@ def _source(value: object, imports: Imports) -> str:
                 if local != name:
                     text = text.replace(f"{name}(", f"{local}(").replace(f"{name}.", f"{local}.")
     return text
+
+
+def _completed(module: Module) -> Module:
+    """The module with its operations as the schema completed them (models.py)."""
+    operations = tuple((models.completed or op, models) for op, models in module.operations)
+    return replace(module, operations=operations)
 
 
 # Names and docstrings.
@@ -363,7 +441,13 @@ def _listing(module: Module) -> list[str]:
 
 
 def _function_doc(
-    module: Module, op: OperationIR, models: OperationModels, names: Mapping[str, str], *, tenancy: bool
+    module: Module,
+    op: OperationIR,
+    models: OperationModels,
+    names: Mapping[str, str],
+    changes: list[str],
+    *,
+    tenancy: bool,
 ) -> list[str]:
     first, edges = _what(module, op, models)
     if op.description:
@@ -372,6 +456,10 @@ def _function_doc(
     lines = [first, "", *([edges] if edges else [])]
     if not op.derived and any(rule.kind is ValueRule.REQUIRED_FILTER for rule in op.scoped.rules):
         lines.append("An empty filter is refused; `all_rows()` means every row of the organization.")
+    if len(changes) > 1:
+        does = [_CHANGES.get(name.removesuffix("_values"), "changes columns") for name in changes]
+        lines.append(f"{', '.join(f'`{names[name]}` {what}' for name, what in zip(changes, does, strict=True))}.")
+        lines.append("At least one of these is needed.")
     optional = [d for d in op.variables.values() if not _required(d)] if not op.derived else []
     for definition in optional:
         lines += _optional_doc(op, definition, names)
@@ -433,6 +521,15 @@ _PARTICIPLES = {
     RootKind.DELETE: "deleted",
     RootKind.DELETE_BY_PK: "deleted",
 }
+_CHANGES = {
+    "set": "gives new values",
+    "inc": "adds to numbers",
+    "append": "adds to the end of JSON",
+    "prepend": "adds to the beginning of JSON",
+    "delete_key": "takes a key out of JSON",
+    "delete_elem": "takes the element at an index out of JSON",
+    "delete_at_path": "takes out of JSON what is at a path",
+}
 _DERIVED_DOCS: dict[str, tuple[str, str]] = {
     "get": ("The row of {table} with this key, or None.", ""),
     "get_by": ("The row of {table} with this unique key, or None.", ""),
@@ -445,6 +542,11 @@ _DERIVED_DOCS: dict[str, tuple[str, str]] = {
         "One request a batch, memory for one batch. Rows that others insert behind the current key are seen.",
     ),
     "count": ("The number of matching {table}.", "`where` left out or None: every row."),
+    "aggregate": (
+        "Numbers over the matching {table}: the count, and each function over the columns that it is given.",
+        "`where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as is a "
+        "function over rows of which none has a value.",
+    ),
     "insert": ("The inserted row of {table}.", "A conflict with an existing row raises GraphQLErrors."),
     "insert_many": ("The inserted {table}, in the order of `rows`.", "All or nothing, in one request."),
     "upsert_many": (
@@ -454,6 +556,10 @@ _DERIVED_DOCS: dict[str, tuple[str, str]] = {
     "update": (
         "The number of {table} that were updated.",
         "An empty filter is refused; `all_rows()` means every row of the organization.",
+    ),
+    "update_many": (
+        "The number of {table} that were updated, for each of `updates` in their order.",
+        "All or nothing, in one transaction. An empty filter is refused; `all_rows()` means every row of the organization.",
     ),
     "update_by_pk": ("The updated row of {table}, or None when there is no such row.", ""),
     "delete": (

@@ -89,6 +89,8 @@ class Inputs:
     modules: Mapping[str, str]
     app: str
     used: dict[str, None] = field(default_factory=dict)
+    literals: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """(module, wanted name) -> the name and values of a Literal that is no enum of the schema."""
     _names: dict[str, Names] = field(default_factory=dict)
     _places: dict[str, Place] = field(default_factory=dict)
 
@@ -105,6 +107,12 @@ class Inputs:
             return imports.alias(f"{prefix}_inputs", module, name)
 
         return _Annotator(self, imports, local, null).outer(type_, single=True)
+
+    def columns(self, own: str, wanted: str, values: Iterable[str], imports: Imports, prefix: str) -> str:
+        """The annotation of one of these columns: a Literal `wanted` in the module of inputs of `own`."""
+        if (own, wanted) not in self.literals:
+            self.literals[own, wanted] = self._names.setdefault(own, Names()).take(wanted), tuple(values)
+        return f"{imports.alias(f'{prefix}_inputs', own, '_inputs')}.{self.literals[own, wanted][0]}"
 
     # Where a type is.
 
@@ -199,13 +207,18 @@ class Inputs:
                 if isinstance(type_, GraphQLInputObjectType):
                     for definition in type_.fields.values():
                         inner = get_named_type(definition.type)
-                        if isinstance(inner, GraphQLInputObjectType | GraphQLEnumType):
+                        if isinstance(inner, GraphQLInputObjectType | GraphQLEnumType) and not self.is_empty(inner):
                             self.use(inner.name)
+        for module, _ in self.literals:
+            bodies.setdefault(module, {})
         return {module: self.module(module, types) for module, types in sorted(bodies.items())}
 
     def module(self, module: str, types: Mapping[str, GraphQLInputObjectType | GraphQLEnumType]) -> str:
-        imports = Imports(types)
+        literals = dict(sorted(literal for (own, _), literal in self.literals.items() if own == module))
+        imports = Imports([*types, *literals])
         lines: list[str] = []
+        for name, values in literals.items():
+            lines += [self.alias(name, values, imports), ""]
         for name, type_ in sorted(types.items()):
             if isinstance(type_, GraphQLEnumType):
                 lines += [self.literal(name, type_, imports), ""]
@@ -225,8 +238,25 @@ class Inputs:
         table = self.index.tables.get(place.table)
         names = self.python_fields(table) if table and self.is_mapped(type_, place, table) else {}
         hidden = self.index.tenant_column if place.kind in _FILLED_IN else None
-        fields: list[str] = [name for name in type_.fields if name != hidden]
+        fields: list[str] = [
+            name
+            for name, definition in type_.fields.items()
+            if name != hidden and not self.is_empty(get_named_type(definition.type))
+        ]
         return {name: names.get(name, name) for name in fields}
+
+    def is_empty(self, type_: object) -> bool:
+        """True for `_inc` and its kind where the organization is the only column: nobody may give anything."""
+        if not isinstance(type_, GraphQLInputObjectType):
+            return False
+        known = self.index.inputs.get(type_.name)
+        only = known is not None and known.kind is InputKind.OPERATOR
+        return only and type_.fields.keys() <= {self.index.tenant_column}
+
+    def offers(self, node: TypeNode) -> bool:
+        """True when a variable of this type can hold anything."""
+        type_: Any = type_from_ast(self.schema, node)
+        return type_ is None or not self.is_empty(get_named_type(type_))
 
     def python_fields(self, table: Table) -> dict[str, str]:
         return python_fields(table)
@@ -247,6 +277,8 @@ class Inputs:
         for key, wanted in keys.items():
             definition = type_.fields[key]
             text = annotator.outer(definition.type)
+            if place.kind is InputKind.UPDATES and key == "where":
+                text += f" | {imports.use('automio.scope.values', 'AllRows', checking=True)}"
             if is_required_input_field(definition):
                 text = f"{imports.use('typing', 'Required')}[{text}]"
             entries.append((wanted, text))
@@ -260,9 +292,12 @@ class Inputs:
     def literal(self, name: str, type_: GraphQLEnumType, imports: Imports) -> str:
         table = self.index.tables.get(self.use(type_.name).table)
         names = self.python_fields(table) if table and type_.values.keys() <= table.columns.keys() else {}
-        values = ", ".join(f'"{names.get(value, value)}"' for value in type_.values)
+        return self.alias(name, [names.get(value, value) for value in type_.values], imports)
+
+    def alias(self, name: str, values: Iterable[str], imports: Imports) -> str:
+        shown = ", ".join(f'"{value}"' for value in values)
         alias = imports.use("typing", "TypeAlias")
-        return f"{name}: {alias} = {imports.use('typing', 'Literal')}[{values}]"
+        return f"{name}: {alias} = {imports.use('typing', 'Literal')}[{shown}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ doesn't know yet must not break a read). Nothing is imported from files of ariad
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
+    GraphQLEnumType,
+    GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
@@ -35,10 +38,12 @@ from graphql import (
     NameNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    get_named_type,
     is_abstract_type,
 )
 
 from automio.codegen.aliases import response_key
+from automio.codegen.derived import with_choices
 from automio.codegen.naming import Names, class_name, root_class, rows_class
 from automio.codegen.operations import OperationIR, RootField
 from automio.codegen.selections import Normalizer, Selected, is_conditional
@@ -51,14 +56,18 @@ from automio.scope.values import python_fields
 if TYPE_CHECKING:
     from ariadne_codegen.client_generators.scalars import ScalarData
 
+_FUNCTIONS = {"sum": "Sums", "avg": "Averages", "min": "Least values", "max": "Greatest values"}
 _RESPONSES = frozenset({RootKind.INSERT, RootKind.UPDATE, RootKind.UPDATE_MANY, RootKind.DELETE})
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """An annotation as a tree. `name` is a class, a GraphQL scalar, or "" for list, optional and union."""
+    """An annotation as a tree. `name` is a class, a GraphQL scalar, or "" for list, optional and union.
 
-    kind: Literal["class", "scalar", "any", "list", "optional", "union", "str"]
+    `numbers` is an object of nothing but integers, which gets no class.
+    """
+
+    kind: Literal["class", "scalar", "any", "list", "optional", "union", "str", "numbers"]
     name: str = ""
     of: tuple[Type, ...] = ()
 
@@ -83,6 +92,11 @@ class Type:
         return self if self.kind in ("optional", "any") else Type("optional", of=(self,))
 
 
+_INT = Type("scalar", "Int")
+COUNTS = Type("list", of=(Type("numbers"),))
+"""What an update_many answers: `[{affected_rows: 3}]`."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelField:
     """An attribute: its name, its response key, its type; `absent` when a directive may leave it out."""
@@ -103,6 +117,8 @@ class ModelClass:
     bases: tuple[str, ...] = ()
     """Fragment models; none means Model."""
     doc: str = ""
+    late: bool = False
+    """Made when first asked for, not when its module is imported."""
 
     @property
     def private(self) -> bool:
@@ -118,6 +134,8 @@ class OperationModels:
     data: str
     value: Type
     unwrap: tuple[str, ...]
+    completed: OperationIR | None = None
+    """The operation, when the schema completed it: a derived `aggregate`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +210,16 @@ class ModelMaker:
             name=NameNode(value=name), type_condition=condition, selection_set=SelectionSetNode(selections=columns)
         )
         made = self._generate(fragment, {}, name, Names())[-1]
-        described = [replace(f, description=" ".join(table.columns[f.key].description.split())) for f in made.fields]
+        described = [replace(f, description=self.column_doc(table, f.key)) for f in made.fields]
         doc = " ".join(table.description.split()) if _is_comment(table) else ""
         first = f"A row of {table.name}: every column." + (f" {_sentence(doc)}" if doc else "")
         return replace(made, fields=tuple(described), doc=first)
+
+    def column_doc(self, table: Table, column: str) -> str:
+        text = " ".join(table.columns[column].description.split())
+        row: Any = self.schema.get_type(table.type)
+        reason = row.fields[column].deprecation_reason
+        return f"{_sentence(text)} Deprecated: {reason}".strip() if reason else text
 
     def fragments(
         self, nodes: Mapping[str, FragmentDefinitionNode], avoided: Mapping[str, frozenset[str]]
@@ -244,13 +268,18 @@ class ModelMaker:
 
     def derived(self, operation: OperationIR, row: str, shared: SharedModels, names: Names) -> OperationModels:
         """The classes around a derived function's rows; functions of one shape share them."""
+        if operation.derived == "aggregate":
+            return self.aggregate(with_choices(operation, self.schema, self.index), row, shared, names)
         root, holder = operation.roots[0], Type("class", row)
         kind = root.root.kind if root.root else RootKind.OTHER
         inner = inner_path(operation, root)
         classes: list[ModelClass] = []
         value = holder
+        if operation.derived == "update_many":
+            data = shared.class_of((ModelField(root.key, root.key, COUNTS),), classes, names)
+            return OperationModels(tuple(classes), data.name, Type("list", of=(_INT,)), (root.key,))
         if inner:
-            value = Type("list", of=(holder,)) if inner[-1] == "returning" else Type("scalar", "Int")
+            value = Type("list", of=(holder,)) if inner[-1] == "returning" else _INT
             for name in reversed(inner):
                 holder = shared.class_of(
                     (ModelField(name, name, value if name == inner[-1] else holder),), classes, names
@@ -264,6 +293,42 @@ class ModelMaker:
         if operation.derived == "get_by":
             value, unwrap = value.inner.or_none(), (*unwrap, "0")
         return OperationModels(tuple(classes), data.name, value, unwrap)
+
+    def aggregate(self, operation: OperationIR, row: str, shared: SharedModels, names: Names) -> OperationModels:
+        """`OrderAggregate` with the count and an object a function; made late, since a class costs import time."""
+        root = operation.roots[0]
+        assert root.root
+        table = self.index.tables[root.root.table]
+        aggregate: Any = self.schema.get_type(root.root.type.strip("[]!"))
+        numbers: Any = get_named_type(aggregate.fields["aggregate"].type)
+        classes: list[ModelClass] = []
+        fields = [ModelField("count", "count", _INT)]
+        for function, columns in operation.choices.items():
+            types: Any = get_named_type(numbers.fields[function].type).fields
+            name = names.take(f"{row}{function.title()}")
+            inner = tuple(
+                ModelField(attribute, column, self.output_type(types[column].type).or_none(), absent=True)
+                for attribute, column in columns.items()
+            )
+            doc = f"{_FUNCTIONS[function]} of {table.name}. None: not asked for, or no row has a value."
+            classes.append(ModelClass(name, inner, doc=doc, late=True))
+            fields.append(ModelField(function, function, Type("class", name).or_none(), absent=True))
+        name = names.take(f"{row}Aggregate")
+        doc = f"Numbers over rows of {table.name}. A function that was not asked for is None."
+        classes.append(ModelClass(name, tuple(fields), doc=doc, late=True))
+        value = Type("class", name)
+        holder = shared.class_of((ModelField("aggregate", "aggregate", value),), classes, names)
+        data = shared.class_of((ModelField(root.key, root.key, holder),), classes, names)
+        return OperationModels(tuple(classes), data.name, value, (root.key, "aggregate"), operation)
+
+    def output_type(self, type_: Any) -> Type:
+        if isinstance(type_, GraphQLNonNull):
+            return self.output_type(type_.of_type).not_null()
+        if isinstance(type_, GraphQLList):
+            return Type("list", of=(self.output_type(type_.of_type),)).or_none()
+        if isinstance(type_, GraphQLEnumType):
+            return Type("str").or_none()
+        return Type("scalar", type_.name).or_none() if type_.name in self.scalars else Type("any")
 
     # ariadne-codegen's part.
 
@@ -280,16 +345,18 @@ class ModelMaker:
         normalizer = Normalizer(self.schema, nodes)
         definition, known = normalizer.definition(node)
         try:
-            generator = self.generator(
-                schema=self.schema,
-                operation_definition=definition,
-                enums_module_name="enums",
-                fragments_module_name="fragments",
-                fragments_definitions=known,
-                convert_to_snake_case=False,
-                custom_scalars=self.scalars,
-                include_typename=False,
-            )
+            with warnings.catch_warnings():  # deprecated fields are operations.py's to report, with their place
+                warnings.simplefilter("ignore", DeprecationWarning)
+                generator = self.generator(
+                    schema=self.schema,
+                    operation_definition=definition,
+                    enums_module_name="enums",
+                    fragments_module_name="fragments",
+                    fragments_definitions=known,
+                    convert_to_snake_case=False,
+                    custom_scalars=self.scalars,
+                    include_typename=False,
+                )
         except self.faults as error:
             where, _, line = (operation.source if operation else "").rpartition(":")
             place = (where, int(line)) if line.isdigit() else (name, 1)
@@ -488,4 +555,4 @@ def _is_comment(table: Table) -> bool:
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."

@@ -27,6 +27,7 @@ Classes, in the order in which they take names; who comes later and finds a name
    gave an alias is named after the alias, and one of no table after itself.
 4. Below a root: the parent's name and the field's (`ListWithMessagesOrderMessages`).
 5. An operation with several root fields returns one model, named as the operation (`Dashboard`).
+6. What `aggregate` gives is named after the row: `OrderAggregate`, and `OrderSum`, `OrderMax`, … inside it.
 Where a selection is one fragment and nothing else, the fragment's model is used and no class is made.
 
 Response keys. They must not depend on the app's id, so a field whose name holds `app_130_` and that has no alias gets

@@ -11,12 +11,13 @@ The steps, each collecting its diagnostics:
 Each operation is validated with the fragments that it reaches, so one broken operation hides no fault of another.
 Codes: 120 syntax, 121 validation, 122 no name, 123 a name twice, 124 a fragment that nothing uses (a warning), 125 a
 subscription (a warning: not generated yet), 126 a filter of an update or delete that may be absent (a warning), 127 no
-package, 128 introspection. What scoping refuses keeps the code of scope/refusals.py.
+package, 128 introspection, 132 something deprecated (a warning). What scoping refuses keeps the code of scope/refusals.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -45,12 +46,12 @@ from graphql import (
     VariableDefinitionNode,
     VariableNode,
     parse,
-    print_ast,
     specified_rules,
     validate,
 )
 from graphql.validation import (
     LoneAnonymousOperationRule,
+    NoDeprecatedCustomRule,
     NoUnusedFragmentsRule,
     UniqueFragmentNamesRule,
     UniqueOperationNamesRule,
@@ -59,12 +60,11 @@ from graphql.validation import (
 from automio.codegen.aliases import alias_document, flat_fields, response_key
 from automio.codegen.config import CodegenConfig
 from automio.codegen.sources import SourceFile
-from automio.dialect.index import InputKind, OperationKind, Root, RootKind, SchemaIndex
+from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex
 from automio.dialect.names import split_app
 from automio.dialect.sdl import BUILT_IN, Sdl, position
 from automio.errors import Diagnostic, ScopeError
 from automio.scope.policy import Policy
-from automio.scope.rules import Rule, ValueRule
 from automio.scope.walk import ScopedDocument, scope_document
 
 # What these rules say is said here across files, or is no fault of an operation.
@@ -74,15 +74,7 @@ _RULES = [
     if rule
     not in (LoneAnonymousOperationRule, NoUnusedFragmentsRule, UniqueFragmentNamesRule, UniqueOperationNamesRule)
 ]
-_RULE_OF = {
-    InputKind.BOOL_EXP: ValueRule.BOOL_EXP,
-    InputKind.ORDER_BY: ValueRule.ORDER_BY,
-    InputKind.INSERT: ValueRule.INSERT,
-    InputKind.ON_CONFLICT: ValueRule.ON_CONFLICT,
-    InputKind.SET: ValueRule.SET,
-    InputKind.OPERATOR: ValueRule.OPERATOR,
-    InputKind.UPDATES: ValueRule.UPDATES,
-}
+_NODES = re.compile(r"\bnodes\s*:\s*\[\s*(\w+)")
 _FILTERED_WRITES = frozenset({RootKind.UPDATE, RootKind.UPDATE_MANY, RootKind.DELETE})
 
 
@@ -150,6 +142,8 @@ class OperationIR:
     description: str = ""
     derived: str = ""
     """The kind of derived function (`find`), "" for an operation that the user wrote."""
+    choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of a derived `aggregate`: function -> Python name of each column that it takes -> the column."""
     table: str = ""
     """The module's table without the app, for the gateway's `?table=`."""
 
@@ -301,6 +295,8 @@ def schema_of(
     for kind, names in reached_roots(operations, queries).items():
         for name in names:
             wanted.setdefault(kind, set()).update(_known(name, sdl.root_fields.get(kind, {})))
+    types = set(types)
+    types |= _aggregate_types(sdl, types)
     variable_types = {
         name
         for located in operations
@@ -309,6 +305,17 @@ def schema_of(
     }
     ordered: dict[OperationKind, list[str]] = {kind: sorted(names) for kind, names in wanted.items()}
     return sdl.schema_for(ordered, sorted({*types, *variable_types}))
+
+
+def _aggregate_types(sdl: Sdl, rows: Collection[str]) -> set[str]:
+    """The types of the aggregates over these row types: only they say which columns can be summed (derived.py)."""
+    found: set[str] = set()
+    for root in sdl.root_fields.get("query", {}).values() if rows else ():
+        for span in sdl.definitions.get(root.named_type, ()) if root.named_type not in found else ():
+            member = _NODES.search(span.body)
+            if member and member[1] in rows:
+                found.add(root.named_type)
+    return found
 
 
 def _known(name: str, names: Mapping[str, Any]) -> list[str]:
@@ -340,7 +347,8 @@ def resolve(operations: Iterable[Located], queries: Queries, context: Context, f
     resolved: list[OperationIR] = []
     for located in operations:
         reached = _reached(located.node, queries.fragments)
-        faults = _validate(located, reached, context.schema, queries)
+        faults, deprecated = _validate(located, reached, context.schema, queries)
+        findings.warnings += [warning for warning in deprecated if warning not in findings.warnings]
         findings.errors += [fault for fault in faults if fault not in findings.errors]
         if faults:
             continue
@@ -394,41 +402,12 @@ def scope(document: DocumentNode, index: SchemaIndex, policy: Policy) -> ScopedD
     operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
     column = index.tenant_column
     declared = {d.variable.name.value for d in operation.variable_definitions or ()}
-    try:
-        return scope_document(
-            document,
-            index,
-            operation_name=operation.name.value if operation.name else None,
-            scope_variable=column if column in declared else None,
-            policy=policy,
-        )
-    except ScopeError as error:
-        if column is None and error.code == "AUTOMIO-206":
-            return _as_written(document, operation, index)
-        raise
-
-
-def _as_written(document: DocumentNode, operation: OperationDefinitionNode, index: SchemaIndex) -> ScopedDocument:
-    """Where there are no organizations, a document with remote fields is sent as it is; its inputs keep their Python keys."""
-    rules: list[Rule] = []
-    for definition in operation.variable_definitions or ():
-        known = index.inputs.get(_type_name(definition))
-        kind = _RULE_OF.get(known.kind) if known else None
-        if known and kind:
-            name = definition.variable.name.value
-            rules.append(Rule(name, kind, table=known.table, target=name))
-    tables = {r.table: None for f in index.roots.values() for r in f.values() if r.table}
-    return ScopedDocument(
-        document=document,
-        text=print_ast(document),
-        name=operation.name.value if operation.name else None,
-        kind=operation.operation.value,
-        scope_variable=None,
-        rules=tuple(rules),
-        dropped=frozenset(),
-        plan=(),
-        tables=tuple(tables),
-        reasons=(),
+    return scope_document(
+        document,
+        index,
+        operation_name=operation.name.value if operation.name else None,
+        scope_variable=column if column in declared else None,
+        policy=policy,
     )
 
 
@@ -473,13 +452,36 @@ def unused_fragments(queries: Queries, findings: Findings) -> None:
             findings.warning(located, located.node, f"fragment `{name}` is used by no operation", "AUTOMIO-124")
 
 
-def _validate(located: Located, reached: list[Located], schema: GraphQLSchema, queries: Queries) -> list[Diagnostic]:
+class _Deprecation(GraphQLError):
+    """Something that still works; the schema names what to use instead."""
+
+
+class _DeprecatedRule(NoDeprecatedCustomRule):
+    def report_error(self, error: GraphQLError) -> None:
+        super().report_error(_Deprecation(error.message, error.nodes))
+
+
+def _validate(
+    located: Located, reached: list[Located], schema: GraphQLSchema, queries: Queries
+) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """The faults, and the warnings of what is deprecated."""
     document = DocumentNode(definitions=(located.node, *(found.node for found in reached)))
     files = {found.file.path: found.file for found in (located, *reached)}
-    return [_fault(error, files, located, queries) for error in validate(schema, document, _RULES)]
+    errors = validate(schema, document, [*_RULES, _DeprecatedRule])
+    deprecated = [error for error in errors if isinstance(error, _Deprecation)]
+    return (
+        [_fault(error, files, located, queries) for error in errors if not isinstance(error, _Deprecation)],
+        [_fault(error, files, located, queries, "AUTOMIO-132") for error in deprecated],
+    )
 
 
-def _fault(error: GraphQLError, files: Mapping[str, SourceFile], located: Located, queries: Queries) -> Diagnostic:
+def _fault(
+    error: GraphQLError,
+    files: Mapping[str, SourceFile],
+    located: Located,
+    queries: Queries,
+    code: str = "AUTOMIO-121",
+) -> Diagnostic:
     node = next((node for node in error.nodes or () if node.loc), located.node)
     source = node.loc.source.name if node.loc and node.loc.source else ""
     # A fault of two nodes (a conflict, an unused variable) is shown at the one that the author is likely to change.
@@ -489,7 +491,7 @@ def _fault(error: GraphQLError, files: Mapping[str, SourceFile], located: Locate
         name = node.value if isinstance(node, NameNode) else node.name.value
         close = get_close_matches(name, queries.fragments, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else ""
-    return at_node(files.get(source, located.file), node, message, "AUTOMIO-121", hint)
+    return at_node(files.get(source, located.file), node, message, code, hint)
 
 
 def _comment(node: OperationDefinitionNode) -> str:

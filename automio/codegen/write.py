@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,18 +41,22 @@ def compare(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
     missing: list[str] = []
     stale: list[str] = []
     foreign: list[Diagnostic] = []
+    folders: dict[Path, Diagnostic | None] = {}
     for path, text in files.items():
-        target = config.root / path
-        in_the_way = _in_the_way(config.root, path)
+        if path.parent not in folders:
+            folders[path.parent] = _in_the_way(config.root, path.parent)
+        in_the_way, content = folders[path.parent], None
+        if not in_the_way:
+            content, in_the_way = _read(config.root, path)
         if in_the_way:
             foreign.append(in_the_way)
-        elif not target.exists():
+        elif content is None:
             missing.append(path.as_posix())
-        elif target.read_bytes() != text.encode():
+        elif content != text.encode():
             stale.append(path.as_posix())
     if foreign:
         raise CodegenError(list(dict.fromkeys(foreign)))
-    extra = [path.as_posix() for path in _owned(config) if path not in files]
+    extra = [path.as_posix() for path in _owned(config, files)]
     return Changes(tuple(sorted(missing)), tuple(sorted(stale)), tuple(sorted(extra)))
 
 
@@ -68,16 +72,26 @@ def write(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
     return changes
 
 
-def _in_the_way(root: Path, path: Path) -> Diagnostic | None:
-    for parent in reversed(path.parents):
+def _in_the_way(root: Path, folder: Path) -> Diagnostic | None:
+    for parent in (*reversed(folder.parents), folder):
         if (root / parent).is_file():
             return _foreign(parent, "a file stands where a folder of a generated package goes")
-    target = root / path
-    if target.is_dir():
-        return _foreign(path, "a folder stands where a generated file goes")
-    if target.exists() and path.name != MARKER and not _is_owned(target):
-        return _foreign(path, "this file was not generated, so it is not replaced")
     return None
+
+
+def _read(root: Path, path: Path) -> tuple[bytes | None, Diagnostic | None]:
+    """What is at a generated file's place, None for nothing; or what is in the way there."""
+    try:
+        content = (root / path).read_bytes()
+    except FileNotFoundError:
+        return None, None
+    except OSError:
+        if not (root / path).is_dir():
+            raise
+        return None, _foreign(path, "a folder stands where a generated file goes")
+    if path.name != MARKER and not content.startswith(_PREFIX):
+        return None, _foreign(path, "this file was not generated, so it is not replaced")
+    return content, None
 
 
 def _foreign(path: Path, message: str) -> Diagnostic:
@@ -90,17 +104,25 @@ def _is_owned(path: Path) -> bool:
         return file.read(len(_PREFIX)) == _PREFIX
 
 
-def _owned(config: CodegenConfig) -> Iterator[Path]:
-    """The files of generated packages: folders right below the target whose `__init__.py` carries the header."""
+def _owned(config: CodegenConfig, known: Container[Path]) -> Iterator[Path]:
+    """The files of generated packages but the known ones: folders below the target whose `__init__.py` has the header."""
     target = config.root / config.target
     if not target.is_dir():
         return
     for folder in sorted(target.iterdir()):
         initial = folder / "__init__.py"
         if folder.is_dir() and initial.is_file() and _is_owned(initial):
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and (path == folder / MARKER or (path.suffix == ".py" and _is_owned(path))):
-                    yield Path(os.path.normpath(path.relative_to(config.root)))
+            for base, _, names in os.walk(folder):
+                for name in sorted(names):
+                    if name == MARKER or name.endswith(".py"):
+                        path = Path(base, name)
+                        place = Path(os.path.normpath(path.relative_to(config.root)))
+                        if (
+                            place not in known
+                            and path.is_file()
+                            and (path == folder / MARKER or (name != MARKER and _is_owned(path)))
+                        ):
+                            yield place
 
 
 def _replace(path: Path, content: bytes) -> None:

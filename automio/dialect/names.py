@@ -64,7 +64,7 @@ def singular(name: str) -> str:
         return name
     if lower.endswith("ies") and len(word) > 4:
         word = word[:-3] + "y"
-    elif lower.endswith(("sses", "shes", "ches", "xes", "zes")):
+    elif lower.endswith(("sses", "shes", "ches", "xes", "zes", "buses", "nuses", "ruses", "tuses")):
         word = word[:-2]
     elif lower.endswith("s") and not lower.endswith(("ss", "us", "is")) and len(word) > 2:
         word = word[:-1]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
 
 from graphql import (
     EnumTypeDefinitionNode,
@@ -32,11 +31,10 @@ from automio.dialect.index import (
     Table,
 )
 from automio.dialect.names import split_app
-from automio.dialect.sdl import Sdl, Span, parse_span, type_text
+from automio.dialect.sdl import Sdl, type_text
 
 _LIST_ARGUMENTS = frozenset({"where", "order_by", "limit", "offset", "distinct_on"})
 _OPERATORS = frozenset({"_inc", "_append", "_prepend", "_delete_key", "_delete_elem", "_delete_at_path"})
-_MEMBER = re.compile(r"\b(?:nodes|returning)\s*:\s*\[\s*(\w+)")
 _QUOTED = re.compile(r'"([^"]*)"')
 
 
@@ -108,40 +106,18 @@ class _Reader:
 
     # Which types are rows, aggregates and responses. Texts say where to look; what is found there is parsed.
 
-    @cached_property
-    def places_by_text(self) -> dict[str, list[tuple[OperationKind, str]]]:
-        """Row type -> root fields that may deal with it: they return it, or an object with a list of it."""
-        found: dict[str, list[tuple[OperationKind, str]]] = {}
-        inner: dict[str, str] = {}
-        for kind, fields in self.sdl.root_fields.items():
-            for name, span in fields.items():
-                named = span.named_type
-                if named not in inner:
-                    inner[named] = self.member_by_text(named)
-                found.setdefault(named, []).append((kind, name))
-                if inner[named]:
-                    found.setdefault(inner[named], []).append((kind, name))
-        return found
-
-    def member_by_text(self, name: str) -> str:
-        for span in self.sdl.definitions.get(name, ()):
-            hit = _MEMBER.search(span.body)
-            if hit:
-                return hit[1]
-        return ""
-
     def places(self, row: str) -> list[tuple[OperationKind, str]]:
-        return [place for place in self.places_by_text.get(row, ()) if self.root(*place).table == row]
+        places: list[tuple[OperationKind, str]] = [(p.operation, p.name) for p in self.sdl.places.get(row, ())]
+        return [place for place in places if self.root(*place).table == row]
 
     def listing(self, name: str) -> str | None:
         """The query root field that lists rows of this type; None when it is not a row type."""
         if name not in self.listings:
-            spans = self.sdl.root_fields.get("query", {})
             self.listings[name] = next(
                 (
-                    root
-                    for kind, root in self.places_by_text.get(name, ())
-                    if kind == "query" and spans[root].named_type == name and _lists(_field(spans[root].span))
+                    root.name
+                    for root in self.sdl.places.get(name, ())
+                    if root.operation == "query" and root.named_type == name and _lists(self.sdl.field_node(root))
                 ),
                 None,
             )
@@ -185,7 +161,7 @@ class _Reader:
     def root(self, kind: OperationKind, name: str) -> Root:
         key = (kind, name)
         if key not in self.parsed_roots:
-            self.parsed_roots[key] = self.classify(kind, name, _field(self.sdl.root_fields[kind][name].span))
+            self.parsed_roots[key] = self.classify(kind, name, self.sdl.field_node(self.sdl.root_fields[kind][name]))
         return self.parsed_roots[key]
 
     def classify(self, kind: OperationKind, name: str, node: FieldDefinitionNode) -> Root:
@@ -368,13 +344,6 @@ def _argument_kind(root: RootKind, argument: str) -> InputKind | None:
         "updates": InputKind.UPDATES,
         "cursor": InputKind.STREAM_CURSOR if root is RootKind.STREAM else None,
     }.get(argument)
-
-
-def _field(span: Span) -> FieldDefinitionNode:
-    wrapped = Span(span.path, f"type X {{{span.body}}}", 0, len(span.body) + 9, "type", False)
-    node = parse_span(wrapped)
-    assert isinstance(node, ObjectTypeDefinitionNode)
-    return node.fields[0]
 
 
 def _is_function(node: FieldDefinitionNode) -> bool:

@@ -48,7 +48,7 @@ _ROWS = (
     _plain("timestamp", "datetime", "datetime | str", _DATETIME),
     _plain("date", "date", "date | str", _DATE),
     _plain("time", "time", "time | str", _TIME),
-    _plain("timetz", "time", "time | str", _TIME),
+    _plain("timetz", "TimeTz", "time | str", (MODEL, "TimeTz"), _TIME),
     _plain("interval", "Interval", "timedelta | str", _INTERVAL, _TIMEDELTA),
     _plain("json", "Json", "Any", _JSON, _ANY),
     _plain("jsonb", "Json", "Any", _JSON, _ANY),

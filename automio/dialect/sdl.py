@@ -2,7 +2,7 @@
 
 graphql-core needs more than a second for a megabyte of SDL; Hasura's schemas have ten. So the text is cut into
 definitions and root fields by regular expressions that know strings, block strings, comments and one level of nesting,
-and graphql-core parses only what an operation reaches. The cut is exact, not likely: every pattern is anchored where
+and only what an operation reaches is parsed: by nodes.py where the text is plain, else by graphql-core. The cut is exact, not likely: every pattern is anchored where
 the last one ended, and where a definition does not fit a pattern (no body, directives with arguments, deep nesting),
 graphql-core itself parses that one definition from there. A property test compares the two.
 
@@ -13,18 +13,20 @@ keeps a failed match from trying another reading is that there is none: each cha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from graphql import (
     DefinitionNode,
     DocumentNode,
+    FieldDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
     ListTypeNode,
     NamedTypeNode,
+    NameNode,
     NonNullTypeNode,
     ObjectTypeDefinitionNode,
     ObjectTypeExtensionNode,
@@ -37,9 +39,10 @@ from graphql import (
 from graphql.language.parser import Parser
 
 from automio.dialect.index import OperationKind
+from automio.dialect.nodes import Nodes
 from automio.errors import CodegenError, Diagnostic
 
-_STRING = r'"""(?:[^"\\]++|\\.|"(?!""))*"""|"(?!"")(?:[^"\\\n]++|\\.)*"'
+_STRING = r'"""(?:[^"\\]++|\\(?:"""|(?!"""))|"(?!""))*"""|"(?!"")(?:[^"\\\n]++|\\.)*"'
 _IGNORED = re.compile(r"(?:[\s,\ufeff]++|#[^\n\r]*+)*")
 _DESCRIPTION = re.compile(_STRING, re.DOTALL)
 _NAME = r"[A-Za-z_]\w*"
@@ -54,6 +57,7 @@ _FIELD = re.compile(
     rf'(?:@{_NAME}(?:\s*\((?:[^()"#]++|{_STRING})*\))?\s*)*',
     re.DOTALL,
 )
+_MEMBER = re.compile(r"\b(?:nodes|returning)\s*:\s*\[\s*(\w+)")
 _REFERENCE = re.compile(rf"{_STRING}|#[^\n\r]*|[:=|&]\s*[\[\s]*({_NAME})|@({_NAME})", re.DOTALL)
 _DEFAULT_ROOTS: dict[OperationKind, str] = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
 BUILT_IN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
@@ -79,6 +83,7 @@ class Span:
 class FieldSpan:
     """A field of a root type: its span, and the name of the type that it returns."""
 
+    operation: OperationKind
     name: str
     span: Span
     named_type: str
@@ -91,6 +96,8 @@ class Sdl:
     definitions: Mapping[str, tuple[Span, ...]]
     schema_definitions: tuple[Span, ...]
     _parsed: dict[str, list[DefinitionNode]] = field(default_factory=dict, repr=False, compare=False)
+    _nodes: Nodes = field(default_factory=Nodes, repr=False, compare=False)
+    _mentions: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(cls, sources: Iterable[tuple[str, str]]) -> Sdl:
@@ -129,13 +136,75 @@ class Sdl:
     @cached_property
     def root_fields(self) -> dict[OperationKind, dict[str, FieldSpan]]:
         """Every root field with its span, by operation and name, in the order of the files."""
-        return {kind: self._fields(name) for kind, name in self.root_types.items()}
+        return {kind: self._fields(kind, name) for kind, name in self.root_types.items()}
+
+    @cached_property
+    def places(self) -> dict[str, list[FieldSpan]]:
+        """Type -> root fields that may deal with its rows: they return it, or an object with a list of it."""
+        found: dict[str, list[FieldSpan]] = {}
+        inner: dict[str, str] = {}
+        for fields in self.root_fields.values():
+            for root in fields.values():
+                named = root.named_type
+                if named not in inner:
+                    inner[named] = self._member(named)
+                found.setdefault(named, []).append(root)
+                if inner[named]:
+                    found.setdefault(inner[named], []).append(root)
+        return found
+
+    def _member(self, name: str) -> str:
+        for span in self.definitions.get(name, ()):
+            hit = _MEMBER.search(span.body)
+            if hit:
+                return hit[1]
+        return ""
+
+    def mentions(self, name: str) -> list[str]:
+        """What the definition of a type and its extensions mention, [] when it is not defined."""
+        if name not in self._mentions:
+            spans = self.definitions.get(name, ())
+            self._mentions[name] = [found for span in spans for found in references(span.body)]
+        return self._mentions[name]
+
+    def reach(self, names: Iterable[str]) -> set[str]:
+        """These names and all that the texts about them mention: definitions, and root fields that deal with their rows.
+
+        What is compiled from these names depends on nothing else of the schema.
+        """
+        found: set[str] = set()
+        needed = list(names)
+        while needed:
+            name = needed.pop()
+            if name not in found:
+                found.add(name)
+                needed += self.mentions(name)
+                for root in self.places.get(name, ()):
+                    needed += references(root.span.body)
+        return found
+
+    def texts(self, name: str) -> Iterator[str]:
+        """All texts about a name: its definition and extensions, and the root fields that deal with its rows."""
+        for span in self.definitions.get(name, ()):
+            yield span.body
+        for root in self.places.get(name, ()):
+            yield f"{root.operation} {root.span.body}"
 
     def nodes(self, name: str) -> list[DefinitionNode]:
         """The parsed definition of a type and its extensions, [] when it is not defined. Parsed once."""
         if name not in self._parsed:
-            self._parsed[name] = [parse_span(span) for span in self.definitions.get(name, ())]
+            spans = self.definitions.get(name, ())
+            self._parsed[name] = [self._nodes.definition(span.body) or parse_span(span) for span in spans]
         return self._parsed[name]
+
+    def field_node(self, root: FieldSpan) -> FieldDefinitionNode:
+        """The parsed root field. Raises CodegenError with the place in the file when it is broken."""
+        return self._nodes.field(root.span.body) or _parse_field(root.span)
+
+    def forget(self) -> None:
+        """Let go of parsed nodes: called between packages, so that memory holds one package's at a time."""
+        self._parsed.clear()
+        self._nodes.clear()
 
     def schema_for(self, roots: Mapping[OperationKind, Iterable[str]], types: Iterable[str] = ()) -> GraphQLSchema:
         """The schema of the named root fields, the named types and all that they reach; unknown names are left out.
@@ -152,10 +221,8 @@ class Sdl:
             wanted = [fields[name] for name in dict.fromkeys(roots.get(kind, ())) if name in fields]
             if not wanted and kind != "query":
                 continue
-            body = "\n".join(root.span.body for root in wanted) or "  _empty: Boolean"
             operation_types.append(f"{kind}: {root_type}")
-            node = _root_definition(f"type {root_type} {{\n{body}\n}}", [root.span for root in wanted])
-            definitions.append(node)
+            definitions.append(self._root_definition(root_type, wanted))
             for root in wanted:
                 needed += references(root.span.body)
         if not any(text.startswith("query:") for text in operation_types):
@@ -168,8 +235,7 @@ class Sdl:
                 continue
             seen.add(name)
             definitions += self.nodes(name)
-            for span in self.definitions[name]:
-                needed += references(span.body)
+            needed += self.mentions(name)
         schema = parse(f"schema {{ {' '.join(operation_types)} }}", no_location=True)
         document = DocumentNode(definitions=(*schema.definitions, *_merged(definitions)))
         try:
@@ -177,10 +243,25 @@ class Sdl:
         except (GraphQLError, TypeError) as error:
             raise CodegenError([Diagnostic("schema", 1, 1, f"the schema cannot be built: {error}")]) from error
 
-    def _fields(self, root_type: str) -> dict[str, FieldSpan]:
+    def _root_definition(self, name: str, wanted: list[FieldSpan]) -> DefinitionNode:
+        """The root type with these fields alone. Raises CodegenError with every field that cannot be parsed."""
+        if not wanted:
+            return parse(f"type {name} {{ _empty: Boolean }}", no_location=True).definitions[0]
+        fields: list[FieldDefinitionNode] = []
+        faults: list[Diagnostic] = []
+        for root in wanted:
+            try:
+                fields.append(self.field_node(root))
+            except CodegenError as error:
+                faults += error.diagnostics
+        if faults:
+            raise CodegenError(faults)
+        return ObjectTypeDefinitionNode(name=NameNode(value=name), directives=(), interfaces=(), fields=tuple(fields))
+
+    def _fields(self, kind: OperationKind, root_type: str) -> dict[str, FieldSpan]:
         found: dict[str, FieldSpan] = {}
         for span in self.definitions.get(root_type, ()):
-            for root in _fields_of(span):
+            for root in _fields_of(span, kind):
                 found.setdefault(root.name, root)
         return found
 
@@ -277,21 +358,21 @@ def _parse_one(text: str, start: int) -> tuple[str, int]:
         window *= 4
 
 
-def _fields_of(span: Span) -> Iterable[FieldSpan]:
+def _fields_of(span: Span, kind: OperationKind) -> Iterable[FieldSpan]:
     """The fields of a root type's definition. A field that no pattern fits makes graphql-core parse the whole type."""
     text = span.text
     head = _BODIED.match(text, text.index(span.kind, _after_description(span)))
     if not head:
-        yield from _parsed_fields(span)
+        yield from _parsed_fields(span, kind)
         return
     found: list[FieldSpan] = []
     at, end = _skip(text, head.start(2) + 1), head.end(2) - 1
     while at < end:
         root = _FIELD.match(text, at, end)
         if not root:
-            yield from _parsed_fields(span)
+            yield from _parsed_fields(span, kind)
             return
-        found.append(FieldSpan(root[1], Span(span.path, text, at, root.end(), "field", False), root[4]))
+        found.append(FieldSpan(kind, root[1], Span(span.path, text, at, root.end(), "field", False), root[4]))
         at = _skip(text, root.end())
     yield from found
 
@@ -301,7 +382,7 @@ def _after_description(span: Span) -> int:
     return described.end() if described else span.start
 
 
-def _parsed_fields(span: Span) -> Iterable[FieldSpan]:
+def _parsed_fields(span: Span, kind: OperationKind) -> Iterable[FieldSpan]:
     try:
         node = parse(span.body).definitions[0]
     except GraphQLSyntaxError as error:
@@ -310,20 +391,17 @@ def _parsed_fields(span: Span) -> Iterable[FieldSpan]:
     for root in node.fields:
         assert root.loc
         where = Span(span.path, span.text, span.start + root.loc.start, span.start + root.loc.end, "field", False)
-        yield FieldSpan(root.name.value, where, type_text(root.type).strip("[]!"))
+        yield FieldSpan(kind, root.name.value, where, type_text(root.type).strip("[]!"))
 
 
-def _root_definition(text: str, spans: list[Span]) -> DefinitionNode:
+def _parse_field(span: Span) -> FieldDefinitionNode:
+    before = "type X {"
     try:
-        return parse(text, no_location=True).definitions[0]
+        node = parse(f"{before}{span.body}}}", no_location=True).definitions[0]
     except GraphQLSyntaxError as error:
-        faults: list[Diagnostic] = []
-        for span in spans:
-            try:
-                parse(f"type X {{{span.body}}}", no_location=True)
-            except GraphQLSyntaxError as fault:
-                faults.append(diagnostic(fault, span.path, span.text, span.start - len("type X {")))
-        raise CodegenError(faults or [Diagnostic("schema", 1, 1, error.message)]) from error
+        raise CodegenError([diagnostic(error, span.path, span.text, span.start - len(before))]) from error
+    assert isinstance(node, ObjectTypeDefinitionNode)
+    return node.fields[0]
 
 
 def _merged(definitions: list[DefinitionNode]) -> list[DefinitionNode]:
@@ -340,9 +418,9 @@ def _merged(definitions: list[DefinitionNode]) -> list[DefinitionNode]:
             rest.append(node)
     for extension in extensions:
         base = types.get(extension.name.value)
-        fields = (*(base.fields if base else ()), *extension.fields)
-        interfaces = (*(base.interfaces if base else ()), *extension.interfaces)
-        directives = (*(base.directives if base else ()), *extension.directives)
+        fields = (*((base and base.fields) or ()), *(extension.fields or ()))
+        interfaces = (*((base and base.interfaces) or ()), *(extension.interfaces or ()))
+        directives = (*((base and base.directives) or ()), *(extension.directives or ()))
         types[extension.name.value] = ObjectTypeDefinitionNode(
             name=extension.name,
             description=base.description if base else None,

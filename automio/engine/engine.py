@@ -14,9 +14,11 @@ the database.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +26,7 @@ from graphql import OperationType
 
 from automio.engine.catalog import CATALOG_QUERY, Catalog, read_catalog
 from automio.engine.document import Document, read_document
+from automio.engine.follow import follow
 from automio.engine.inputs import Reader
 from automio.engine.introspection import introspect
 from automio.engine.plan import plan_document
@@ -68,6 +71,9 @@ class Engine:
         self._stringify_numeric = stringify_numeric
         self._tenant_column = tenant_column
         self._reading = _Reading(Catalog({}, tenant_column), stringify_numeric)
+        self._document = ""
+        self._reads = asyncio.Lock()
+        self._observers: list[Callable[[Catalog, Catalog], None]] = []
 
     @classmethod
     async def connect(
@@ -103,6 +109,21 @@ class Engine:
         """Reads the catalog again, after DDL. Requests that run meanwhile finish on what they began with."""
         await self._database.renew()
         await self._read()
+
+    def observe(self, observer: Callable[[Catalog, Catalog], None]) -> None:
+        """Call `observer` with the catalog of before and of now, whenever a reading shows another one."""
+        self._observers.append(observer)
+
+    @asynccontextmanager
+    async def following(self, note: Callable[[str], None]) -> AsyncIterator[None]:
+        """Inside, DDL of anybody is followed by a reload (follow.py). `note` gets what people should know, a line each."""
+        task = asyncio.create_task(follow(self._database, lambda: self._read(if_changed=True), note))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def run_sql(self, sql: str) -> None:
         """Runs a script of DDL or rows as the owner of the database, then reloads.
@@ -155,9 +176,20 @@ class Engine:
             raise EngineError(f"{refusal.message} ({refusal.path})") from None
         return prepared.plan
 
-    async def _read(self) -> None:
-        document = await self._database.one_value(CATALOG_QUERY)
-        self._reading = _Reading(read_catalog(document, self._tenant_column), self._stringify_numeric)
+    async def _read(self, *, if_changed: bool = False) -> None:
+        """One reading at a time, so that a later one is never replaced by an earlier one."""
+        async with self._reads:
+            document = await self._database.one_value(CATALOG_QUERY)
+            if if_changed and document == self._document:
+                return
+            if if_changed:
+                await self._database.renew()
+            before = self._reading.catalog
+            self._reading = _Reading(read_catalog(document, self._tenant_column), self._stringify_numeric)
+            self._document = document
+        if before != self._reading.catalog:
+            for observer in self._observers:
+                observer(before, self._reading.catalog)
 
 
 @dataclass(eq=False, slots=True)

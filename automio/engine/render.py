@@ -297,7 +297,8 @@ class _Renderer(sql.Writer):
         """SELECT columns FROM rows; the columns as one row, or as one object when a name is too long for PostgreSQL."""
         distinct = ", ".join(f"{alias}.{sql.name(one)}" for one in rows.distinct)
         head = f"SELECT DISTINCT ON ({distinct}) " if distinct else "SELECT "
-        lines = [head + _columns(columns), f"FROM {self.relation(rows.table)} AS {alias}"]
+        wanted = _columns(columns) or ("NULL" if distinct else "")  # DISTINCT ON takes no empty list
+        lines = [head + wanted, f"FROM {self.relation(rows.table)} AS {alias}"]
         conditions = [f"{alias}.{sql.name(here)} = {outer}.{sql.name(there)}" for here, there in rows.pairs]
         if rows.where != Everything():
             conditions.append(self.predicate(rows.where, alias, top=not conditions))

@@ -13,7 +13,7 @@ and UUIDs, and would refuse forms that PostgreSQL takes.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,6 +88,25 @@ class Database:
         finally:
             await connection.close()
 
+    async def listen(self, channel: str, heard: Callable[[], None]) -> Listener:
+        """A connection of its own; `heard` is called for each notification, and once when the connection is lost.
+
+        EngineError when the database cannot be reached.
+        """
+        try:
+            connection = await asyncpg.connect(self._dsn, server_settings=_SETTINGS)
+        except _UNREACHABLE as error:
+            raise _unreachable(self._dsn, error) from None
+        try:
+            await connection.add_listener(channel, lambda *_: heard())
+        except BaseException as error:
+            connection.terminate()
+            if isinstance(error, _UNREACHABLE):
+                raise _unreachable(self._dsn, error) from None
+            raise
+        connection.add_termination_listener(lambda _: heard())
+        return Listener(connection, self._dsn)
+
     async def run(self, program: Program, binders: Sequence[Sequence[Binder]], context: Context) -> list[Sequence[Any]]:
         """What each step returned, in order. Refusal on a fault; then nothing of a transaction is kept."""
         steps = program.steps
@@ -104,6 +123,43 @@ class Database:
             raise Refusal("invalid value", steps[0].path, "data-exception") from None
         except _UNREACHABLE:
             raise Refusal("the database is not reachable", code="unexpected") from None
+
+
+class Listener:
+    """A connection that hears notifications until it is closed or lost. Made by `Database.listen`."""
+
+    def __init__(self, connection: Any, dsn: str) -> None:
+        self._connection = connection
+        self._dsn = dsn
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._connection.is_closed()
+
+    async def value(self, text: str) -> Any:
+        """The first column of the first row. EngineError on a fault."""
+        try:
+            return await self._connection.fetchval(text)
+        except asyncpg.PostgresError as error:
+            raise EngineError(_message(error), sqlstate=_state(error)) from None
+        except _UNREACHABLE as error:
+            raise _unreachable(self._dsn, error) from None
+
+    async def run(self, text: str) -> None:
+        """Runs a script; one that fails within its own BEGIN is undone. EngineError on a fault."""
+        try:
+            await self._connection.execute(text)
+        except asyncpg.PostgresError as error:
+            if not self.lost:
+                await self._connection.execute("ROLLBACK")
+            raise EngineError(_message(error), sqlstate=_state(error)) from None
+        except _UNREACHABLE as error:
+            raise _unreachable(self._dsn, error) from None
+
+    def close(self) -> None:
+        """Ends the connection at once."""
+        self._connection.terminate()
 
 
 async def _run_steps(

@@ -5,7 +5,8 @@
 
 The order: the port is taken first, because a port in use is the likeliest failure and should not cost a database start; from
 then on clients can connect, and are answered when all is ready. The database starts in a thread while this one imports the
-engine and the HTTP server. Then the SQL files (schema_files.py), the catalog, and the first answer.
+engine and the HTTP server. Then the SQL files (schema_files.py), the catalog, and the first answer. From then on the engine
+follows DDL that anybody runs in the database (engine/follow.py).
 
 The database is the embedded one in `.automio/postgres`, or the one that DATABASE_URL names. The folder `.automio` is
 hidden from git by a .gitignore of its own. The embedded server stops by itself when its last user has gone, even after a
@@ -20,7 +21,7 @@ import ipaddress
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from automio.local.schema_files import apply_scripts, read_scripts
 
 if TYPE_CHECKING:
     from automio.engine.engine import Engine
+    from automio.local.platform import Platform
 
 _GRACE = 5
 """Seconds that running requests may take when the platform stops."""
@@ -47,34 +49,52 @@ class RunningPlatform:
     applied: tuple[str, ...]
 
 
+def print_note(text: str) -> None:
+    """A line for people on stderr."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
 @asynccontextmanager
 async def running_platform(
-    config: PlatformConfig, *, host: str = "127.0.0.1", port: int = 0, home: Path | None = None
+    config: PlatformConfig,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    home: Path | None = None,
+    note: Callable[[str], None] = print_note,
 ) -> AsyncIterator[RunningPlatform]:
     """The local platform in this process and event loop; `port` 0 picks a free one, `home` defaults to config.home.
+
+    `note` gets what people should know while it runs, a line each (the database went away, and came back).
 
     Raises ConfigError (an open admin endpoint on a public address), LocalError (port, database, SQL files), all before
     anything is left running.
     """
     _check_address(config, host)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listening(host, port))
+        listener = stack.enter_context(listening(host, port))
         dsn = await _start_database(stack, home or config.home)
-        engine = await _connect(config, dsn)
+        engine = await connect(config, dsn)
         stack.push_async_callback(engine.close)
         applied = await apply_scripts(engine, read_scripts(config))
-        await stack.enter_async_context(_http_server(config, engine, listener))
-        yield RunningPlatform(_url(listener), engine, applied)
+        await stack.enter_async_context(http_server(_platform(config, engine), listener))
+        await stack.enter_async_context(engine.following(note))
+        yield RunningPlatform(url_of(listener), engine, applied)
 
 
 def serve(
-    config: PlatformConfig, host: str = "127.0.0.1", port: int = 0, announce: Callable[[str], None] | None = None
+    config: PlatformConfig,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    announce: Callable[[str], None] | None = None,
+    beside: Callable[[RunningPlatform], Awaitable[None]] | None = None,
 ) -> None:
     """Run the platform until SIGINT or SIGTERM. `announce` gets `ready http://HOST:PORT`; the default prints it.
 
+    `beside` runs along with it: cancelled at the end, and its failure ends the platform.
     Raises as `running_platform` does.
     """
-    _run(_until_stopped(config, host, port, announce or _print_line))
+    _run(_until_stopped(config, host, port, announce or _print_line, beside))
 
 
 def _print_line(line: str) -> None:
@@ -91,14 +111,29 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
             runner.run(main)
 
 
-async def _until_stopped(config: PlatformConfig, host: str, port: int, announce: Callable[[str], None]) -> None:
+async def _until_stopped(
+    config: PlatformConfig,
+    host: str,
+    port: int,
+    announce: Callable[[str], None],
+    beside: Callable[[RunningPlatform], Awaitable[None]] | None,
+) -> None:
     stop, ready = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
         async with running_platform(config, host=host, port=port) as running:
             announce(f"ready {running.url}")
             ready.set()
-            await stop.wait()
+            if beside is None:
+                await stop.wait()
+                return
+            helper = asyncio.ensure_future(beside(running))
+            stopping = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({helper, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            helper.cancel()  # a no-op when it has failed by itself
+            with suppress(asyncio.CancelledError):
+                await helper
 
     with _stopping_by_signal(stop):
         working = asyncio.create_task(work())
@@ -149,7 +184,8 @@ def _is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens; port 0 picks a free one. Raises LocalError."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind)
@@ -170,7 +206,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """Where clients reach it."""
     address: tuple[str, int] = listener.getsockname()[:2]
     host, port = address
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  what a client can connect to
@@ -201,7 +238,8 @@ async def _start_database(stack: AsyncExitStack, home: Path) -> str:
     return await starting
 
 
-async def _connect(config: PlatformConfig, dsn: str) -> Engine:
+async def connect(config: PlatformConfig, dsn: str) -> Engine:
+    """The engine on a database. Raises LocalError."""
     from automio.engine.engine import Engine
 
     try:
@@ -215,11 +253,16 @@ async def _connect(config: PlatformConfig, dsn: str) -> Engine:
         raise LocalError(exc.message, hint=exc.hint) from exc
 
 
-@asynccontextmanager
-async def _http_server(config: PlatformConfig, engine: Engine, listener: socket.socket) -> AsyncIterator[None]:
-    import uvicorn
-
+def _platform(config: PlatformConfig, engine: Engine) -> Platform:
     from automio.local.platform import Platform
+
+    return Platform(config, engine)
+
+
+@asynccontextmanager
+async def http_server(app: Any, listener: socket.socket) -> AsyncIterator[None]:
+    """An ASGI app, served on the socket inside the `async with`."""
+    import uvicorn
 
     class Server(uvicorn.Server):
         @contextmanager
@@ -227,7 +270,7 @@ async def _http_server(config: PlatformConfig, engine: Engine, listener: socket.
             yield
 
     options = uvicorn.Config(
-        Platform(config, engine),
+        app,
         log_config=None,
         log_level="critical",
         access_log=False,

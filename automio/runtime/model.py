@@ -13,12 +13,14 @@ objects or on JSON that carries strings, `Numeric` is exact too; on JSON with ba
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationInfo
+
+_HOUR_OFFSET = re.compile(r"[+-]\d\d$")
 
 
 class Model(BaseModel):
@@ -44,6 +46,10 @@ class ExactFloat(float):
     def __str__(self) -> str:
         """The text: it is through `str` that pydantic makes a Decimal from a float."""
         return self.text
+
+
+def _timetz(value: Any) -> Any:
+    return f"{value}:00" if isinstance(value, str) and _HOUR_OFFSET.search(value) else value
 
 
 def _plain(value: Any, info: ValidationInfo) -> Any:
@@ -169,6 +175,8 @@ BigInt = int
 """bigint: from a number or text (Hasura sends either); Python's int has no limit."""
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
 """interval, in any of PostgreSQL's output styles; see parse_interval about months and years."""
+TimeTz = Annotated[time, BeforeValidator(_timetz)]
+"""timetz: a time with its offset; PostgreSQL writes `08:00:00+02`, which pydantic takes only as `+02:00`."""
 Bytea = Annotated[
     bytes,
     BeforeValidator(_bytea),

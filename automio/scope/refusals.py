@@ -11,7 +11,7 @@ caller did not write. Codes group them:
 | AUTOMIO-204 | a write to a shared table |
 | AUTOMIO-205 | an order that ranks by rows of others |
 | AUTOMIO-206 | a function, computed field, action or remote field |
-| AUTOMIO-207 | a filter or key that would be missing, null or empty |
+| AUTOMIO-207 | a filter, key or change that would be missing, null or empty |
 | AUTOMIO-208 | the document is broken, or says something that the schema index doesn't know |
 """
 
@@ -113,6 +113,12 @@ def missing_key(path: str = "") -> ScopeError:
 
 def missing_value(path: str = "") -> ScopeError:
     return ScopeError("a value is null or missing", path=path, code="AUTOMIO-207")
+
+
+def no_change(names: Iterable[str]) -> ScopeError:
+    return ScopeError(
+        "an update without a change", code="AUTOMIO-207", hint=f"Give at least one of {', '.join(names)}."
+    )
 
 
 def unset_inside(path: str = "") -> ScopeError:

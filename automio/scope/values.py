@@ -37,6 +37,7 @@ __all__ = [
     "ValueRule",
     "all_rows",
     "apply_rules",
+    "changed",
     "check_organization",
     "python_fields",
     "retarget",
@@ -50,6 +51,17 @@ def check_organization(value: object) -> int:
     if type(value) is not int or not -(2**31) <= value <= 2**31 - 1:
         raise refusals.not_an_organization()
     return value
+
+
+def changed(**given: Any) -> dict[str, Any]:
+    """The variables of an update that has several ways to change a row (`set`, `inc`, …), each of which may be left out.
+
+    All left out or None is a ScopeError: it is a call that was put together wrongly, and the server's refusal would come
+    a request later. An empty object counts as given; the server then changes nothing.
+    """
+    if all(value is UNSET or value is None for value in given.values()):
+        raise refusals.no_change(given)
+    return given
 
 
 def apply_rules(

@@ -183,8 +183,9 @@ class _Walk:
                 rewritten, below = selection, self.fragment(position, selection.name.value, place)
             else:
                 assert isinstance(selection, InlineFragmentNode)
-                self.check_condition(position, selection, place)
-                inner, below = self.selections(position, selection.selection_set, place)
+                inside = self.within(position, selection)
+                self.check_condition(inside, selection, place)
+                inner, below = self.selections(inside, selection.selection_set, place)
                 rewritten = InlineFragmentNode(
                     type_condition=selection.type_condition, directives=selection.directives, selection_set=inner
                 )
@@ -193,6 +194,7 @@ class _Walk:
         return SelectionSetNode(selections=tuple(out)), tuple(steps)
 
     def fragment(self, position: Position, name: str, place: str) -> Steps:
+        position = self.within(position, self.chosen.fragments[name])
         if name not in self.fragments:
             node = self.chosen.fragments[name]
             self.directives(node.directives, place)
@@ -210,6 +212,13 @@ class _Walk:
         if known != position:
             raise refusals.broken(f"fragment {name} is used on two types", place.rstrip(".: "))
         return steps
+
+    def within(self, position: Position, node: InlineFragmentNode | FragmentDefinitionNode) -> Position:
+        """The position inside a fragment. Where there are no organizations a remote object may lead back to rows: a
+        fragment on a type that the index knows is at home there, so that one fragment serves both places."""
+        if position.place is Place.OPEN and self.index.tenant_column is None and node.type_condition is not None:
+            return self.position_of(node.type_condition.name.value) or position
+        return position
 
     def check_condition(
         self, position: Position, node: InlineFragmentNode | FragmentDefinitionNode, place: str

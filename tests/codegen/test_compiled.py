@@ -119,6 +119,29 @@ def test_variables_are_mapped_and_scoped(load: Any) -> None:
     }
 
 
+def test_models_of_aggregates_are_made_late_and_once(load: Any) -> None:
+    orders = load("whole_table.app_130.orders")
+    aio = load("whole_table.app_130.aio.orders")
+    assert not {name for name in vars(orders) if name.startswith("Order")} - {"Order"}
+    found = orders.OrderAggregate
+    assert found is orders.OrderAggregate is aio.OrderAggregate and found.__module__ == orders.__name__
+    numbers = found.model_validate_json('{"count": 2, "sum": {"total": "1.50"}, "max": {"orderId": "b"}}')
+    assert (str(numbers.sum.total), numbers.sum.pieces, numbers.avg, numbers.max.order_id) == ("1.50", None, None, "b")
+    assert type(numbers.sum) is orders.OrderSum
+    with pytest.raises(AttributeError, match="has no attribute 'OrderMedian'"):
+        _ = orders.OrderMedian
+
+
+def test_an_aggregate_asks_for_what_is_named_and_nothing_else(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = load("whole_table.app_130.orders")
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(orders, "run", lambda operation, variables, organization: sent.append(variables))
+    orders.aggregate(sum=["total"], max=["order_id", "id"])
+    asked = {name for name, value in sent[0].items() if value is True}
+    assert asked == {"sum", "sum_total", "max", "max_order_id", "max_id"}
+    assert not {name for name in sent[0] if name.startswith(("avg_", "min_", "sum_p"))}
+
+
 def test_another_installation(load: Any) -> None:
     orders = load("sample.app_130.orders")
     bound = orders.UPSERT_MANY.bound("131")

@@ -22,7 +22,9 @@ def config(project: Callable[..., Path]) -> CodegenConfig:
 
 
 def tree(config: CodegenConfig) -> dict[str, bytes]:
-    return {path.as_posix(): path.read_bytes() for path in sorted(config.root.rglob("*")) if path.is_file()}
+    """Every file of the project but automio's own state."""
+    paths = [path for path in sorted(config.root.rglob("*")) if path.is_file() and ".automio" not in path.parts]
+    return {path.as_posix(): path.read_bytes() for path in paths}
 
 
 def test_unchanged_files_are_not_touched(config: CodegenConfig) -> None:

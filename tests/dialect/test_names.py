@@ -33,6 +33,8 @@ def test_snake_case(name: str, expected: str) -> None:
         ("boxes", "box"),
         ("addresses", "address"),
         ("status", "status"),
+        ("order_statuses", "order_status"),
+        ("causes", "cause"),
         ("news", "news"),
         ("series", "series"),
         ("people", "people"),

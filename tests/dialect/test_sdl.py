@@ -9,6 +9,7 @@ from graphql import ObjectTypeDefinitionNode, ObjectTypeExtensionNode, parse, pr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from automio.dialect.nodes import Nodes
 from automio.dialect.sdl import Sdl, references
 from automio.errors import CodegenError
 
@@ -19,6 +20,9 @@ NASTY = [
     "}",
     "{",
     '\\"""',
+    '\\\\"""',
+    "\\\\",
+    "a\r\n\t b\r c",
     '""',
     "# no comment",
     "extend type Q { a: Int }",
@@ -112,6 +116,20 @@ def test_every_root_field_is_cut_as_graphql_core_reads_it(body: str, head: str) 
         assert span.start == field.loc.start
         assert again.name.value == field.name.value
         assert again.to_dict() == field.to_dict()
+
+
+@settings(max_examples=500, deadline=None)
+@given(definitions())
+def test_nodes_equal_those_of_the_parser(text: str) -> None:
+    made = Nodes().definition(text)
+    assert made is None or made.to_dict() == parse(text, no_location=True).definitions[0].to_dict()
+
+
+@settings(max_examples=300, deadline=None)
+@given(fields(), st.sampled_from(["type A ", "extend type A ", "input A ", '"""d""" type A', "type A @b "]))
+def test_bodies_in_heads_of_any_kind(body: str, head: str) -> None:
+    made = Nodes().definition(head + body)
+    assert made is None or made.to_dict() == parse(head + body, no_location=True).definitions[0].to_dict()
 
 
 @pytest.mark.parametrize("name", ["carnet_de_bord", "intuition", "learn_dotnet_todo", "learn_go"])

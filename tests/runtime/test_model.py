@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from automio.runtime.model import BigInt, Bytea, Interval, Json, Model, Numeric, parse_interval
+from automio.runtime.model import BigInt, Bytea, Interval, Json, Model, Numeric, TimeTz, parse_interval
 
 HOURS = timedelta(hours=2, minutes=3, seconds=4)
 
@@ -86,3 +86,14 @@ def test_models_read_response_keys_and_show_attributes() -> None:
     row = Row.model_validate({"orderId": "A", "later": 1})
     assert repr(row) == str(row) == "Row(order_id='A', model_name=None)"
     assert row.model_dump(by_alias=True) == {"orderId": "A", "model_name": None}
+
+
+@pytest.mark.parametrize("text", ["08:00:00+02", "08:00:00+02:00", "08:00:00.5-03:30", "08:00:00"])
+def test_timetz_reads_every_offset_that_postgresql_writes(text: str) -> None:
+    found = TypeAdapter(TimeTz).validate_json(f'"{text}"')
+    assert found.hour == 8
+    expected = {"+02": 2.0, "+02:00": 2.0, "-03:30": -3.5}
+    offset = found.utcoffset()
+    assert (offset.total_seconds() / 3600 if offset else None) == next(
+        (hours for end, hours in expected.items() if text.endswith(end)), None
+    )

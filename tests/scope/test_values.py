@@ -23,6 +23,7 @@ from automio.scope.values import (
     ValueRule,
     all_rows,
     apply_rules,
+    changed,
     check_organization,
     python_fields,
     retarget,
@@ -398,3 +399,13 @@ def test_every_row_gets_the_organization(value: Any) -> None:
     assert strays(turned) == 0
     assert value == before
     assert turn(ValueRule.INSERT, turned) == turned
+
+
+def test_an_update_needs_one_change() -> None:
+    assert changed(set=UNSET, inc={"score": 1}) == {"set": UNSET, "inc": {"score": 1}}
+    assert changed(set={}, inc=UNSET) == {"set": {}, "inc": UNSET}, "an empty object is the caller's choice"
+    for none in (UNSET, None):
+        with pytest.raises(ScopeError) as caught:
+            changed(set=none, inc=UNSET)
+        assert caught.value.code == "AUTOMIO-207"
+        assert caught.value.hint == "Give at least one of set, inc."

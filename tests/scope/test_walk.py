@@ -139,3 +139,35 @@ def test_values_and_reshape_load_no_graphql_core() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.strip() == "False"
+
+
+REMOTE = """
+schema { query: query_root }
+type query_root {
+  things(where: things_bool_exp, distinct_on: [things_select_column!]): [things!]!
+  weather(city: String!): Weather!
+}
+enum things_select_column { id }
+input things_bool_exp { id: Int_comparison_exp }
+input Int_comparison_exp { _eq: Int }
+type things { id: Int! weather(days: Int!): Weather! }
+type Weather { degrees: Int! place: Place! thing: things! }
+type Place { city: String! }
+"""
+
+
+def test_remote_objects_pass_where_there_are_no_organizations() -> None:
+    """Whatever is below them, and fragments that stand both on rows and behind a remote object."""
+    index = index_schema(Sdl.read([("schema.graphql", REMOTE)]), tenant_column=None)
+    text = (
+        "query A($days: Int!) { things { ...T weather(days: $days) { ...W thing { ...T } } }"
+        ' weather(city: "x") { ... on Weather { thing { ... on things { id } } } } }'
+        " fragment T on things { id }"
+        " fragment W on Weather { degrees place { ...P } }"
+        " fragment P on Place { city }"
+    )
+    scoped = scope_document(parse(text), index)
+    assert scoped.text == print_ast(parse(text))
+    assert (scoped.scope_variable, scoped.rules, scoped.plan) == (None, (), ())
+    with pytest.raises(ScopeError, match="function is not declared safe"):
+        scope_document(parse('{ weather(city: "x") { degrees } }'), index_schema(Sdl.read([("s", REMOTE)])))

@@ -3,8 +3,8 @@
 
 From operations: both.
 
-From the table alone: get, get_by_order_id_3, find, iterate, count, insert, insert_many, upsert_many, update,
-update_by_pk, delete, delete_by_pk.
+From the table alone: get, get_by_order_id_3, find, iterate, count, aggregate, insert, insert_many, upsert_many,
+update, update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ._facts import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from automio.request import Unset
     from automio.scope.values import AllRows
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BothOrder",
     "Order",
+    "OrderAggregate",
+    "OrderMax",
+    "aggregate",
     "both",
     "count",
     "delete",
@@ -67,6 +71,58 @@ class BothOrder(Model):
     order_id: int
     order_id_2: str | None = Field(alias="OrderID")
     order_id_4: UUID = Field(alias="orderID")
+
+
+if TYPE_CHECKING:
+
+    class OrderMax(Model):
+        """Greatest values of orders. None: not asked for, or no row has a value."""
+
+        id: UUID | None = None
+        order_id_3: str | None = Field(None, alias="orderId")
+        order_id: int | None = None
+        order_id_2: str | None = Field(None, alias="OrderID")
+
+    class OrderAggregate(Model):
+        """Numbers over rows of orders. A function that was not asked for is None."""
+
+        count: int
+        max: OrderMax | None = None
+
+    def _late(name: str) -> Any: ...
+else:
+
+    def _late(name):
+        """The models of `aggregate`, made when one is first asked for: an import does not pay for them."""
+        made = globals()
+        if name in ("OrderMax", "OrderAggregate") and name not in made:
+            made.setdefault(
+                "OrderMax",
+                create_model(
+                    "OrderMax",
+                    __base__=Model,
+                    __module__=__name__,
+                    id=(UUID | None, None),
+                    order_id_3=(str | None, Field(None, alias="orderId")),
+                    order_id=(int | None, None),
+                    order_id_2=(str | None, Field(None, alias="OrderID")),
+                ),
+            )
+            made.setdefault(
+                "OrderAggregate",
+                create_model(
+                    "OrderAggregate",
+                    __base__=Model,
+                    __module__=__name__,
+                    count=(int, ...),
+                    max=(_late("OrderMax") | None, None),
+                ),
+            )
+        if name in made:
+            return made[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    __getattr__ = _late
 
 
 def both(order_id_2: str, order_id: int, *, organization_id: int | Unset = UNSET) -> list[BothOrder]:
@@ -138,6 +194,38 @@ def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id: int |
     Source: derived: orders.count
     """
     return run(COUNT, {"where": where}, organization_id)
+
+
+def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> OrderAggregate:
+    """Numbers over the matching orders: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: orders.aggregate
+    """
+    return run(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
 
 
 def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> Order:
@@ -405,6 +493,50 @@ COUNT: Operation[int] = Operation(
     unwrap=("orders_aggregate", "aggregate", "count"),
     scope_variable="organization_id",
     rules=(Rule("where", ValueRule.BOOL_EXP, table="app_130_orders", target="where", missing=Missing.EMPTY),),
+)
+
+AGGREGATE: Operation[OrderAggregate] = Operation(
+    name="OrdersAggregate",
+    kind="query",
+    document=tuple(
+        """query OrdersAggregate($where: app_<ID>_orders_bool_exp!, $order_by: [app_<ID>_orders_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_orders_select_column!], $max: Boolean! = false, $max_id: Boolean! = false, $max_order_id_3: Boolean! = false, $max_order_id: Boolean! = false, $max_order_id_2: Boolean! = false, $organization_id: Int!) {
+  orders_aggregate: app_<ID>_orders_aggregate(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    aggregate {
+      count
+      max @include(if: $max) {
+        id @include(if: $max_id)
+        orderId @include(if: $max_order_id_3)
+        order_id @include(if: $max_order_id)
+        OrderID @include(if: $max_order_id_2)
+      }
+    }
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="orders",
+    source="derived: orders.aggregate",
+    result=lambda: create_model(
+        "OrdersAggregateData2",
+        __base__=Model,
+        orders_aggregate=(
+            create_model("AggregateData2", __base__=Model, aggregate=(_late("OrderAggregate"), ...)),
+            ...,
+        ),
+    ),
+    unwrap=("orders_aggregate", "aggregate"),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_orders", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_orders", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_orders", target="distinct_on"),
+    ),
 )
 
 INSERT: Operation[Order] = Operation(

@@ -3,8 +3,8 @@
 
 From operations: latest, save_batch.
 
-From the table alone: get, get_by_allegro_id, find, iterate, count, insert, insert_many, upsert_many, update,
-update_by_pk, delete, delete_by_pk.
+From the table alone: get, get_by_allegro_id, find, iterate, count, aggregate, insert, insert_many, upsert_many,
+update, update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ._facts import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from automio.request import Unset
     from automio.scope.values import AllRows
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BillingEntry",
+    "BillingEntryAggregate",
+    "BillingEntryMax",
     "LatestBillingEntry",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -71,6 +75,64 @@ class LatestBillingEntry(Model):
     allegro_id: str = Field(alias="allegroId")
     occurred_at: datetime = Field(alias="occurredAt")
     balance: Numeric | None
+
+
+if TYPE_CHECKING:
+
+    class BillingEntryMax(Model):
+        """Greatest values of billing_entries. None: not asked for, or no row has a value."""
+
+        allegro_id: str | None = Field(None, alias="allegroId")
+        balance: Numeric | None = None
+        id: BigInt | None = None
+        occurred_at: datetime | None = Field(None, alias="occurredAt")
+        order_id: UUID | None = None
+        type: str | None = None
+        value: Numeric | None = None
+
+    class BillingEntryAggregate(Model):
+        """Numbers over rows of billing_entries. A function that was not asked for is None."""
+
+        count: int
+        max: BillingEntryMax | None = None
+
+    def _late(name: str) -> Any: ...
+else:
+
+    def _late(name):
+        """The models of `aggregate`, made when one is first asked for: an import does not pay for them."""
+        made = globals()
+        if name in ("BillingEntryMax", "BillingEntryAggregate") and name not in made:
+            made.setdefault(
+                "BillingEntryMax",
+                create_model(
+                    "BillingEntryMax",
+                    __base__=Model,
+                    __module__=__name__,
+                    allegro_id=(str | None, Field(None, alias="allegroId")),
+                    balance=(Numeric | None, None),
+                    id=(BigInt | None, None),
+                    occurred_at=(datetime | None, Field(None, alias="occurredAt")),
+                    order_id=(UUID | None, None),
+                    type=(str | None, None),
+                    value=(Numeric | None, None),
+                ),
+            )
+            made.setdefault(
+                "BillingEntryAggregate",
+                create_model(
+                    "BillingEntryAggregate",
+                    __base__=Model,
+                    __module__=__name__,
+                    count=(int, ...),
+                    max=(_late("BillingEntryMax") | None, None),
+                ),
+            )
+        if name in made:
+            return made[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    __getattr__ = _late
 
 
 def latest(*, organization_id: int | Unset = UNSET) -> LatestBillingEntry | None:
@@ -151,6 +213,38 @@ def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id: int |
     Source: derived: billing_entries.count
     """
     return run(COUNT, {"where": where}, organization_id)
+
+
+def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> BillingEntryAggregate:
+    """Numbers over the matching billing_entries: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: billing_entries.aggregate
+    """
+    return run(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
 
 
 def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> BillingEntry:
@@ -460,6 +554,53 @@ COUNT: Operation[int] = Operation(
     unwrap=("billing_entries_aggregate", "aggregate", "count"),
     scope_variable="organization_id",
     rules=(Rule("where", ValueRule.BOOL_EXP, table="app_130_billing_entries", target="where", missing=Missing.EMPTY),),
+)
+
+AGGREGATE: Operation[BillingEntryAggregate] = Operation(
+    name="BillingEntriesAggregate",
+    kind="query",
+    document=tuple(
+        """query BillingEntriesAggregate($where: app_<ID>_billing_entries_bool_exp!, $order_by: [app_<ID>_billing_entries_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_billing_entries_select_column!], $max: Boolean! = false, $max_allegro_id: Boolean! = false, $max_balance: Boolean! = false, $max_id: Boolean! = false, $max_occurred_at: Boolean! = false, $max_order_id: Boolean! = false, $max_type: Boolean! = false, $max_value: Boolean! = false, $organization_id: Int!) {
+  billing_entries_aggregate: app_<ID>_billing_entries_aggregate(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    aggregate {
+      count
+      max @include(if: $max) {
+        allegroId @include(if: $max_allegro_id)
+        balance @include(if: $max_balance)
+        id @include(if: $max_id)
+        occurredAt @include(if: $max_occurred_at)
+        order_id @include(if: $max_order_id)
+        type @include(if: $max_type)
+        value @include(if: $max_value)
+      }
+    }
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="billing_entries",
+    source="derived: billing_entries.aggregate",
+    result=lambda: create_model(
+        "BillingEntriesAggregateData2",
+        __base__=Model,
+        billing_entries_aggregate=(
+            create_model("AggregateData2", __base__=Model, aggregate=(_late("BillingEntryAggregate"), ...)),
+            ...,
+        ),
+    ),
+    unwrap=("billing_entries_aggregate", "aggregate"),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_billing_entries", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_billing_entries", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_billing_entries", target="distinct_on"),
+    ),
 )
 
 INSERT: Operation[BillingEntry] = Operation(

@@ -3,8 +3,8 @@
 
 From operations: add_to_order, search.
 
-From the table alone: get, find, iterate, count, insert, insert_many, upsert_many, update, update_by_pk, delete,
-delete_by_pk.
+From the table alone: get, find, iterate, count, aggregate, insert, insert_many, upsert_many, update,
+update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ._fragments import MessageOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from automio.request import Unset
     from automio.scope.values import AllRows
@@ -36,9 +37,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AddToOrderMessage",
     "Message",
+    "MessageAggregate",
+    "MessageMax",
     "MessageOrder",
     "SearchMessage",
     "add_to_order",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -79,6 +83,58 @@ class SearchMessage(Model):
     id: UUID
     message_content: str = Field(alias="messageContent")
     order: MessageOrder | None
+
+
+if TYPE_CHECKING:
+
+    class MessageMax(Model):
+        """Greatest values of messages. None: not asked for, or no row has a value."""
+
+        id: UUID | None = None
+        message_content: str | None = Field(None, alias="messageContent")
+        order_id: UUID | None = None
+        sent_at: datetime | None = None
+
+    class MessageAggregate(Model):
+        """Numbers over rows of messages. A function that was not asked for is None."""
+
+        count: int
+        max: MessageMax | None = None
+
+    def _late(name: str) -> Any: ...
+else:
+
+    def _late(name):
+        """The models of `aggregate`, made when one is first asked for: an import does not pay for them."""
+        made = globals()
+        if name in ("MessageMax", "MessageAggregate") and name not in made:
+            made.setdefault(
+                "MessageMax",
+                create_model(
+                    "MessageMax",
+                    __base__=Model,
+                    __module__=__name__,
+                    id=(UUID | None, None),
+                    message_content=(str | None, Field(None, alias="messageContent")),
+                    order_id=(UUID | None, None),
+                    sent_at=(datetime | None, None),
+                ),
+            )
+            made.setdefault(
+                "MessageAggregate",
+                create_model(
+                    "MessageAggregate",
+                    __base__=Model,
+                    __module__=__name__,
+                    count=(int, ...),
+                    max=(_late("MessageMax") | None, None),
+                ),
+            )
+        if name in made:
+            return made[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    __getattr__ = _late
 
 
 def add_to_order(
@@ -155,6 +211,38 @@ def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id: int |
     Source: derived: messages.count
     """
     return run(COUNT, {"where": where}, organization_id)
+
+
+def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> MessageAggregate:
+    """Numbers over the matching messages: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: messages.aggregate
+    """
+    return run(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
 
 
 def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> Message:
@@ -433,6 +521,50 @@ COUNT: Operation[int] = Operation(
     unwrap=("messages_aggregate", "aggregate", "count"),
     scope_variable="organization_id",
     rules=(Rule("where", ValueRule.BOOL_EXP, table="app_130_messages", target="where", missing=Missing.EMPTY),),
+)
+
+AGGREGATE: Operation[MessageAggregate] = Operation(
+    name="MessagesAggregate",
+    kind="query",
+    document=tuple(
+        """query MessagesAggregate($where: app_<ID>_messages_bool_exp!, $order_by: [app_<ID>_messages_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_messages_select_column!], $max: Boolean! = false, $max_id: Boolean! = false, $max_message_content: Boolean! = false, $max_order_id: Boolean! = false, $max_sent_at: Boolean! = false, $organization_id: Int!) {
+  messages_aggregate: app_<ID>_messages_aggregate(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    aggregate {
+      count
+      max @include(if: $max) {
+        id @include(if: $max_id)
+        messageContent @include(if: $max_message_content)
+        order_id @include(if: $max_order_id)
+        sent_at @include(if: $max_sent_at)
+      }
+    }
+  }
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="messages",
+    source="derived: messages.aggregate",
+    result=lambda: create_model(
+        "MessagesAggregateData2",
+        __base__=Model,
+        messages_aggregate=(
+            create_model("AggregateData2", __base__=Model, aggregate=(_late("MessageAggregate"), ...)),
+            ...,
+        ),
+    ),
+    unwrap=("messages_aggregate", "aggregate"),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_messages", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_messages", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_messages", target="distinct_on"),
+    ),
 )
 
 INSERT: Operation[Message] = Operation(

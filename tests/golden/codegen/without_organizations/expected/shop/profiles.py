@@ -3,8 +3,8 @@
 
 From operations: search.
 
-From the table alone: get, get_by_user_name, find, iterate, count, insert, insert_many, upsert_many, update,
-update_by_pk, delete, delete_by_pk.
+From the table alone: get, get_by_user_name, find, iterate, count, aggregate, insert, insert_many, upsert_many,
+update, update_by_pk, delete, delete_by_pk.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ._facts import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from automio.request import Unset
     from automio.scope.values import AllRows
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Profile",
+    "ProfileAggregate",
+    "ProfileMax",
     "SearchSearchProfile",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -59,6 +63,54 @@ class SearchSearchProfile(Model):
     """Part of what `Search` answers."""
 
     user_name: str = Field(alias="userName")
+
+
+if TYPE_CHECKING:
+
+    class ProfileMax(Model):
+        """Greatest values of profiles. None: not asked for, or no row has a value."""
+
+        id: int | None = None
+        user_name: str | None = Field(None, alias="userName")
+
+    class ProfileAggregate(Model):
+        """Numbers over rows of profiles. A function that was not asked for is None."""
+
+        count: int
+        max: ProfileMax | None = None
+
+    def _late(name: str) -> Any: ...
+else:
+
+    def _late(name):
+        """The models of `aggregate`, made when one is first asked for: an import does not pay for them."""
+        made = globals()
+        if name in ("ProfileMax", "ProfileAggregate") and name not in made:
+            made.setdefault(
+                "ProfileMax",
+                create_model(
+                    "ProfileMax",
+                    __base__=Model,
+                    __module__=__name__,
+                    id=(int | None, None),
+                    user_name=(str | None, Field(None, alias="userName")),
+                ),
+            )
+            made.setdefault(
+                "ProfileAggregate",
+                create_model(
+                    "ProfileAggregate",
+                    __base__=Model,
+                    __module__=__name__,
+                    count=(int, ...),
+                    max=(_late("ProfileMax") | None, None),
+                ),
+            )
+        if name in made:
+            return made[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    __getattr__ = _late
 
 
 def search(args: _shared_inputs.SearchProfilesArgs) -> list[SearchSearchProfile]:
@@ -127,6 +179,37 @@ def count(*, where: _inputs.Where | None | Unset = UNSET) -> int:
     Source: derived: profiles.count
     """
     return run(COUNT, {"where": where}, UNSET)
+
+
+def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    max: Sequence[_inputs.MaxColumn] = (),
+) -> ProfileAggregate:
+    """Numbers over the matching profiles: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises TransportError, ResponseError. Safe to repeat.
+    Source: derived: profiles.aggregate
+    """
+    return run(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        UNSET,
+    )
 
 
 def insert(row: _inputs.Insert) -> Profile:
@@ -350,6 +433,47 @@ COUNT: Operation[int] = Operation(
     ),
     unwrap=("profiles_aggregate", "aggregate", "count"),
     rules=(Rule("where", ValueRule.BOOL_EXP, table="profiles", target="where"),),
+)
+
+AGGREGATE: Operation[ProfileAggregate] = Operation(
+    name="ProfilesAggregate",
+    kind="query",
+    document=(
+        """query ProfilesAggregate($where: profiles_bool_exp, $order_by: [profiles_order_by!], $limit: Int, $offset: Int, $distinct_on: [profiles_select_column!], $max: Boolean! = false, $max_id: Boolean! = false, $max_user_name: Boolean! = false) {
+  profiles_aggregate(
+    where: $where
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    aggregate {
+      count
+      max @include(if: $max) {
+        id @include(if: $max_id)
+        userName @include(if: $max_user_name)
+      }
+    }
+  }
+}""",
+    ),
+    facts=FACTS,
+    table="profiles",
+    source="derived: profiles.aggregate",
+    result=lambda: create_model(
+        "ProfilesAggregateData2",
+        __base__=Model,
+        profiles_aggregate=(
+            create_model("AggregateData2", __base__=Model, aggregate=(_late("ProfileAggregate"), ...)),
+            ...,
+        ),
+    ),
+    unwrap=("profiles_aggregate", "aggregate"),
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="profiles", target="where"),
+        Rule("order_by", ValueRule.ORDER_BY, table="profiles", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="profiles", target="distinct_on"),
+    ),
 )
 
 INSERT: Operation[Profile] = Operation(

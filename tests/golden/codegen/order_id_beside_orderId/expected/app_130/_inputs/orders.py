@@ -9,6 +9,8 @@ from uuid import UUID
 
 from . import _shared
 
+MaxColumn: TypeAlias = Literal["id", "order_id_3", "order_id", "order_id_2"]
+
 Column: TypeAlias = Literal["id", "order_id_3", "order_id", "order_id_2", "organization_id"]
 
 Constraint: TypeAlias = Literal["app_130_orders_pkey", "app_130_orders_orderId_key"]

@@ -10,6 +10,7 @@ from automio.runtime.client import run_async
 from automio.runtime.pages import aiterate
 
 from ..orders import (
+    AGGREGATE,
     BOTH,
     BothOrder,
     COUNT,
@@ -35,10 +36,14 @@ if TYPE_CHECKING:
     from automio.scope.values import AllRows
 
     from .._inputs import orders as _inputs
+    from ..orders import OrderAggregate, OrderMax
 
 __all__ = [
     "BothOrder",
     "Order",
+    "OrderAggregate",
+    "OrderMax",
+    "aggregate",
     "both",
     "count",
     "delete",
@@ -53,6 +58,9 @@ __all__ = [
     "update_by_pk",
     "upsert_many",
 ]
+
+if not TYPE_CHECKING:
+    from ..orders import _late as __getattr__
 
 
 async def both(order_id_2: str, order_id: int, *, organization_id: int | Unset = UNSET) -> list[BothOrder]:
@@ -124,6 +132,38 @@ async def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id:
     Source: derived: orders.count
     """
     return await run_async(COUNT, {"where": where}, organization_id)
+
+
+async def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> OrderAggregate:
+    """Numbers over the matching orders: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: orders.aggregate
+    """
+    return await run_async(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
 
 
 async def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> Order:

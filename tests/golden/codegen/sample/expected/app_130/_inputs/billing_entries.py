@@ -11,6 +11,8 @@ from uuid import UUID
 
 from . import _shared, orders as _orders
 
+MaxColumn: TypeAlias = Literal["allegro_id", "balance", "id", "occurred_at", "order_id", "type", "value"]
+
 Column: TypeAlias = Literal[
     "allegro_id", "balance", "id", "occurred_at", "order_id", "organization_id", "type", "value"
 ]

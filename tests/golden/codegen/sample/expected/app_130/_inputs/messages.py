@@ -10,6 +10,8 @@ from uuid import UUID
 
 from . import _shared, orders as _orders
 
+MaxColumn: TypeAlias = Literal["id", "message_content", "order_id", "sent_at"]
+
 Column: TypeAlias = Literal["id", "message_content", "order_id", "organization_id", "sent_at"]
 
 Constraint: TypeAlias = Literal["app_130_messages_pkey"]

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from . import _shared, billing_entries as _billing_entries, messages as _messages
 
+MaxColumn: TypeAlias = Literal["buyer_login", "created_at", "id", "order_id", "status", "total"]
+
 Column: TypeAlias = Literal[
     "buyer_login", "created_at", "delivered", "id", "order_id", "organization_id", "status", "total"
 ]

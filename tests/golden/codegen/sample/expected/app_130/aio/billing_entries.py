@@ -10,6 +10,7 @@ from automio.runtime.client import run_async
 from automio.runtime.pages import aiterate
 
 from ..billing_entries import (
+    AGGREGATE,
     BillingEntry,
     COUNT,
     DELETE,
@@ -35,10 +36,14 @@ if TYPE_CHECKING:
     from automio.scope.values import AllRows
 
     from .._inputs import billing_entries as _inputs
+    from ..billing_entries import BillingEntryAggregate, BillingEntryMax
 
 __all__ = [
     "BillingEntry",
+    "BillingEntryAggregate",
+    "BillingEntryMax",
     "LatestBillingEntry",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -54,6 +59,9 @@ __all__ = [
     "update_by_pk",
     "upsert_many",
 ]
+
+if not TYPE_CHECKING:
+    from ..billing_entries import _late as __getattr__
 
 
 async def latest(*, organization_id: int | Unset = UNSET) -> LatestBillingEntry | None:
@@ -134,6 +142,38 @@ async def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id:
     Source: derived: billing_entries.count
     """
     return await run_async(COUNT, {"where": where}, organization_id)
+
+
+async def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> BillingEntryAggregate:
+    """Numbers over the matching billing_entries: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: billing_entries.aggregate
+    """
+    return await run_async(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
 
 
 async def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> BillingEntry:

@@ -11,6 +11,7 @@ from automio.runtime.pages import aiterate
 
 from ..messages import (
     ADD_TO_ORDER,
+    AGGREGATE,
     AddToOrderMessage,
     COUNT,
     DELETE,
@@ -37,13 +38,17 @@ if TYPE_CHECKING:
     from automio.scope.values import AllRows
 
     from .._inputs import messages as _inputs
+    from ..messages import MessageAggregate, MessageMax
 
 __all__ = [
     "AddToOrderMessage",
     "Message",
+    "MessageAggregate",
+    "MessageMax",
     "MessageOrder",
     "SearchMessage",
     "add_to_order",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -57,6 +62,9 @@ __all__ = [
     "update_by_pk",
     "upsert_many",
 ]
+
+if not TYPE_CHECKING:
+    from ..messages import _late as __getattr__
 
 
 async def add_to_order(
@@ -133,6 +141,38 @@ async def count(*, where: _inputs.Where | None | Unset = UNSET, organization_id:
     Source: derived: messages.count
     """
     return await run_async(COUNT, {"where": where}, organization_id)
+
+
+async def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    max: Sequence[_inputs.MaxColumn] = (),
+    organization_id: int | Unset = UNSET,
+) -> MessageAggregate:
+    """Numbers over the matching messages: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises ScopeError, TransportError, ResponseError. Safe to repeat.
+    Source: derived: messages.aggregate
+    """
+    return await run_async(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        organization_id,
+    )
 
 
 async def insert(row: _inputs.Insert, *, organization_id: int | Unset = UNSET) -> Message:

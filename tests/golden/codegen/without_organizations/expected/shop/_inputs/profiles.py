@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias, TypedDict
 
 from . import _shared
 
+MaxColumn: TypeAlias = Literal["id", "user_name"]
+
 Column: TypeAlias = Literal["id", "user_name"]
 
 Constraint: TypeAlias = Literal["profiles_pkey", "profiles_userName_key"]

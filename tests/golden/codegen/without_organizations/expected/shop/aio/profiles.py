@@ -10,6 +10,7 @@ from automio.runtime.client import run_async
 from automio.runtime.pages import aiterate
 
 from ..profiles import (
+    AGGREGATE,
     COUNT,
     DELETE,
     DELETE_BY_PK,
@@ -34,10 +35,14 @@ if TYPE_CHECKING:
     from automio.scope.values import AllRows
 
     from .._inputs import _shared as _shared_inputs, profiles as _inputs
+    from ..profiles import ProfileAggregate, ProfileMax
 
 __all__ = [
     "Profile",
+    "ProfileAggregate",
+    "ProfileMax",
     "SearchSearchProfile",
+    "aggregate",
     "count",
     "delete",
     "delete_by_pk",
@@ -52,6 +57,9 @@ __all__ = [
     "update_by_pk",
     "upsert_many",
 ]
+
+if not TYPE_CHECKING:
+    from ..profiles import _late as __getattr__
 
 
 async def search(args: _shared_inputs.SearchProfilesArgs) -> list[SearchSearchProfile]:
@@ -120,6 +128,37 @@ async def count(*, where: _inputs.Where | None | Unset = UNSET) -> int:
     Source: derived: profiles.count
     """
     return await run_async(COUNT, {"where": where}, UNSET)
+
+
+async def aggregate(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    max: Sequence[_inputs.MaxColumn] = (),
+) -> ProfileAggregate:
+    """Numbers over the matching profiles: the count, and each function over the columns that it is given.
+
+    `where` left out or None: every row. The server computes what is asked for; the rest is None in the answer, as
+    is a function over rows of which none has a value.
+    Raises TransportError, ResponseError. Safe to repeat.
+    Source: derived: profiles.aggregate
+    """
+    return await run_async(
+        AGGREGATE,
+        {
+            "where": where,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+            "distinct_on": distinct_on,
+            "max": bool(max),
+            **{f"max_{name}": True for name in max},
+        },
+        UNSET,
+    )
 
 
 async def insert(row: _inputs.Insert) -> Profile:

@@ -1,0 +1,290 @@
+"""The compilation of one package: operations and tables of one app -> {path: text}, not formatted yet. Called by packages.py.
+
+Sdl, operations -> SchemaIndex, OperationIR -> models, functions, inputs -> {path: text}
+
+What it reads of the schema is told by `starts`: these names, and what texts about them mention (`Sdl.reach`). cache.py
+rests on that: a step that looks elsewhere in the schema has to say so there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from automio.codegen.cache import Parts
+from automio.codegen.config import CodegenConfig
+from automio.codegen.derived import derive
+from automio.codegen.facts import render_facts
+from automio.codegen.functions import Module, Renderer
+from automio.codegen.inputs import Inputs, input_modules
+from automio.codegen.models import ModelClass, ModelField, ModelMaker, SharedModels, prepare_schema
+from automio.codegen.naming import HEADER, OTHER_MODULE, Names, function_name, module_names, row_class
+from automio.codegen.operations import (
+    Context,
+    Findings,
+    Located,
+    OperationIR,
+    Queries,
+    first_root,
+    reached_roots,
+    resolve,
+    schema_of,
+)
+from automio.codegen.sources import SourceFile
+from automio.codegen.write import MARKER
+from automio.dialect.index import OperationKind, SchemaIndex, Table
+from automio.dialect.names import collisions, split_app
+from automio.dialect.read import index_schema
+from automio.dialect.sdl import Sdl, position, references
+from automio.errors import Diagnostic
+from automio.scope.policy import Policy
+from automio.scope.values import python_fields
+
+_SPREAD = re.compile(r"\.\.\.(?:[\s,\ufeff]|#[^\n\r]*)*(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The compilation of one package."""
+
+    config: CodegenConfig
+    sdl: Sdl
+    queries: Queries
+    app: str
+    operations: list[Located]
+    tables: list[str]
+    """The types of the app that query fields return."""
+    findings: Findings
+
+    def parts(self) -> Parts:
+        """What the package is made of, by name."""
+        reached = reached_roots(self.operations, self.queries)
+        return Parts(
+            tables=tuple(self.tables),
+            operations=tuple(located.name for located in self.operations),
+            sources=tuple(file.path for file in self.sources()),
+            roots=tuple((kind, name) for kind, names in sorted(reached.items()) for name in sorted(names)),
+        )
+
+    def starts(self) -> list[str]:
+        """The names of the schema that compilation starts from; what it reads is what these reach."""
+        reached = reached_roots(self.operations, self.queries)
+        fields = [self.sdl.root_fields.get(kind, {}).get(name) for kind, names in reached.items() for name in names]
+        return [
+            *(name for root in fields if root for name in references(root.span.body)),
+            *(_named(d.type) for located in self.operations for d in located.operation.variable_definitions or ()),
+            *self.tables,
+        ]
+
+    def sources(self) -> list[SourceFile]:
+        """The files of the operations and of the fragments that these files spread, in the order of their paths."""
+        found: dict[str, SourceFile] = {}
+        todo = [located.file for located in self.operations]
+        while todo:
+            file = todo.pop()
+            if file.path not in found:
+                found[file.path] = file
+                spread = _SPREAD.findall(file.text)
+                todo += [self.queries.fragments[name].file for name in spread if name in self.queries.fragments]
+        return [found[path] for path in sorted(found)]
+
+    def files(self) -> dict[Path, str]:
+        """Path -> text of every file, {} and findings when there are faults. Raises CodegenError for faults of the schema."""
+        config, app = self.config, self.app
+        roots = reached_roots(self.operations, self.queries)
+        types = [name for name in self.tables if config.derived_of(name)]
+        index = index_schema(self.sdl, roots=roots, tables=types, tenant_column=config.tenant_column)
+        policy = _policy(config, index)
+        tables = [table for table in index.tables.values() if table.app == app]
+        modules = module_names(tables)
+        written = self.place(index, modules)
+        rows = {table.type: config.tables[table.type].model if table.type in config.tables else "" for table in tables}
+        rows = {table.type: rows[table.type] or row_class(table) for table in tables}
+        derived = [
+            op
+            for table in tables
+            for op in derive(
+                table,
+                rows[table.type],
+                modules[table.type],
+                config.derived_of(table.type),
+                {function for module, function in written.values() if module == modules[table.type]},
+                index,
+                policy,
+            )
+        ]
+        types_used = {_named(d.type) for op in derived for d in op.variables.values()}
+        for root in (op.roots[0].root for op in derived):
+            if root:
+                types_used |= {root.table, root.arguments.get("on_conflict", root.table).rstrip("!")}
+        schema = schema_of(self.operations, self.queries, self.sdl, types=types_used)
+        resolved = resolve(self.operations, self.queries, Context(app, schema, index, policy), self.findings)
+        if self.findings.errors:
+            return {}
+        self.report_collisions(tables)
+        by_type = {module: table for table, module in modules.items()}
+        placed = [
+            replace(
+                op,
+                module=written[op.name][0],
+                function=written[op.name][1],
+                table=_table_name(index, by_type, written[op.name][0]),
+            )
+            for op in resolved
+        ]
+        prepare_schema(schema, index)
+        maker = ModelMaker(schema, index, config.scalars)
+        inputs = Inputs(schema, index, config.scalars, input_modules(index.tables.values(), modules), app)
+        return self.render(index, maker, Renderer(index, config.scalars, inputs), [*placed, *derived], rows, by_type)
+
+    def report_collisions(self, tables: Iterable[Table]) -> None:
+        """Warns of fields of one table that want one Python name; each has a name of its own (naming.py)."""
+        for table in tables:
+            names = python_fields(table)
+            for group in collisions(names):
+                span = self.sdl.definitions[table.type][0]
+                found = re.compile(rf"\btype\s+(?={table.type}\b)").search(span.text, span.start)
+                line, column, source = position(span.text, found.end() if found else span.start)
+                shown = ", ".join(f"`{name}` is `{names[name]}`" for name in group)
+                message = f"{len(group)} fields of {table.type} want one Python name: {shown}"
+                self.findings.warnings.append(
+                    Diagnostic(span.path, line, column, message, code="AUTOMIO-131", source_line=source)
+                )
+
+    def place(self, index: SchemaIndex, modules: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """Operation -> (module, function). Two operations of one module that want one name are reported."""
+        found: dict[str, tuple[str, str]] = {}
+        for located in self.operations:
+            kind: OperationKind = located.operation.operation.value
+            if kind == "subscription":
+                continue
+            root = index.roots.get(kind, {}).get(first_root(located.node, self.queries))
+            table = root.table or root.type.strip("[]!") if root else ""
+            place = modules.get(table, OTHER_MODULE), function_name(located.name)
+            first = next((other for other in self.operations if found.get(other.name) == place), None)
+            if first:
+                message = f"`{located.name}` and `{first.name}` ({first.place}) both become {place[0]}.{place[1]}"
+                self.findings.error(
+                    located, located.node.name or located.node, message, "AUTOMIO-130", "Rename one of them."
+                )
+            else:
+                found[located.name] = place
+        return found
+
+    def render(
+        self,
+        index: SchemaIndex,
+        maker: ModelMaker,
+        renderer: Renderer,
+        operations: list[OperationIR],
+        rows: Mapping[str, str],
+        by_module: Mapping[str, str],
+    ) -> dict[Path, str]:
+        folder = Path(self.config.target) / self.config.package_of(self.app)
+        nodes = {name: node for op in operations if not op.derived for name, node in op.fragments.items()}
+        avoided = {
+            name: frozenset(
+                rows[by_module[op.module]] for op in operations if name in op.fragments and op.module in by_module
+            )
+            for name in nodes
+        }
+        fragments = maker.fragments(nodes, avoided)
+        fragment_classes = {model.name: model for model in fragments.classes}
+        files: dict[Path, str] = {}
+        used: set[str] = set()
+        modules = sorted({op.module for op in operations})
+        for name in modules:
+            table = index.tables.get(by_module.get(name, ""))
+            own = [op for op in operations if op.module == name]
+            module = self.module(name, table, own, maker, rows, fragments.names, fragment_classes)
+            used |= set(module.fragments)
+            files[folder / f"{name}.py"] = renderer.module(module)
+            files[folder / "aio" / f"{name}.py"] = renderer.twin(module)
+        if used:
+            made = {name for name, class_ in fragments.names.items() if class_ in fragment_classes}
+            sources = {found.file.path for name, found in self.queries.fragments.items() if name in made}
+            files[folder / "_fragments.py"] = renderer.fragments(fragments.classes, sorted(sources))
+        for name, text in renderer.inputs.render().items():
+            files[folder / "_inputs" / f"{name}.py"] = f"{HEADER} Source: the schema.\n{text}"
+        return files | self.frame(folder, index, modules)
+
+    def module(
+        self,
+        name: str,
+        table: Table | None,
+        operations: list[OperationIR],
+        maker: ModelMaker,
+        rows: Mapping[str, str],
+        fragments: Mapping[str, str],
+        fragment_classes: Mapping[str, ModelClass],
+    ) -> Module:
+        row = rows[table.type] if table else ""
+        names = Names({row, *fragments.values(), *fragment_classes})
+        shared = SharedModels()
+        made = [
+            (op, maker.derived(op, row, shared, names) if op.derived else maker.operation(op, fragments, names))
+            for op in operations
+        ]
+        classes = [model for _, models in made for model in models.classes]
+        if table and any(op.derived for op in operations):
+            classes.insert(0, maker.row(table, row))
+        sources = sorted({op.source.rpartition(":")[0] for op in operations if not op.derived})
+        used: set[str] = set()
+        todo = [*classes, *(ModelClass("", (ModelField("", "", models.value),)) for _, models in made)]
+        while todo:
+            for found in sorted(_mentioned(todo.pop()) & fragment_classes.keys() - used):
+                used.add(found)
+                todo.append(fragment_classes[found])
+        return Module(name, self.app, table, tuple(made), tuple(classes), tuple(sorted(used)), tuple(sources))
+
+    def frame(self, folder: Path, index: SchemaIndex, modules: Iterable[str]) -> dict[Path, str]:
+        modules = list(modules)
+        if not modules:
+            return {}
+        what = f"The tables of app {self.app}" if self.app else "Tables"
+        header = f"{HEADER} Source: the schema."
+        head = f'{header}\n"""{what}, a module each: {", ".join(modules)}. Coroutines are in `aio`."""\n'
+        inputs = (
+            f'{header}\n"""What functions take. For type checkers alone: nothing here is imported at run time."""\n'
+        )
+        return {
+            folder / "__init__.py": head,
+            folder / "aio" / "__init__.py": f'{header}\n"""The same functions as coroutines."""\n',
+            folder / "_inputs" / "__init__.py": inputs,
+            folder / "_facts.py": render_facts(self.app, index),
+            folder / MARKER: "",
+        }
+
+
+def tables_by_app(sdl: Sdl) -> dict[str, list[str]]:
+    """App -> types that its query fields return: rows, and others that the index leaves out again."""
+    found: dict[str, dict[str, None]] = {}
+    for field in sdl.root_fields.get("query", {}).values():
+        found.setdefault(split_app(field.named_type)[0], {})[field.named_type] = None
+    return {app: sorted(types) for app, types in found.items()}
+
+
+def _policy(config: CodegenConfig, index: SchemaIndex) -> Policy:
+    """What configuration allows; where there are no organizations nothing needs to be declared safe."""
+    safe = set(config.safe_functions)
+    if config.tenant_column is None:
+        safe |= {name for fields in index.roots.values() for name, root in fields.items() if not root.table}
+        safe |= {f"{table.type}.{name}" for table in index.tables.values() for name in table.other}
+    return Policy(frozenset(safe), config.writable_shared_tables)
+
+
+def _mentioned(model: ModelClass) -> set[str]:
+    return {*model.bases, *(field.type.named.name for field in model.fields)}
+
+
+def _table_name(index: SchemaIndex, by_module: Mapping[str, str], module: str) -> str:
+    table = index.tables.get(by_module.get(module, ""))
+    return table.name if table else ""
+
+
+def _named(node: object) -> str:
+    while hasattr(node, "type"):
+        node = node.type  # pyright: ignore[reportAttributeAccessIssue]
+    return node.name.value  # pyright: ignore[reportAttributeAccessIssue]
