@@ -63,10 +63,10 @@ def run(old: str, new: str, *, config: Path, strict: bool = False, quiet: bool =
 
 def _read_queries(config: CodegenConfig) -> list[SourceFile]:
     """The project's operations alone: OLD and NEW need not be the schema that codegen.toml names."""
-    from automio.codegen.sources import _read
+    from automio.codegen.sources import read_files
 
     faults: list[Diagnostic] = []
-    files = _read(config, config.queries, (".graphql",), faults)
+    files = read_files(config, config.queries, (".graphql",), faults)
     if faults:
         raise CodegenError(faults)
     return files

@@ -39,12 +39,12 @@ from graphql import (
     get_named_type,
 )
 
-from automio.codegen.compiled import Compiled, Function, Package, compile_functions, type_name
+from automio.codegen.compiled import Compiled, Function, Package, compile_functions
 from automio.codegen.config import CodegenConfig
 from automio.codegen.diff import Change, Coordinate, Group, Level, SchemaDiff, compare_schemas
 from automio.codegen.sources import SourceFile
 from automio.dialect.index import OperationKind
-from automio.dialect.sdl import Sdl, references
+from automio.dialect.sdl import Sdl, references, type_name
 from automio.errors import Diagnostic
 
 

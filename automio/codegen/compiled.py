@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from graphql import FragmentDefinitionNode, GraphQLSchema, OperationDefinitionNode, TypeNode
+from graphql import FragmentDefinitionNode, GraphQLSchema, OperationDefinitionNode
 
 from automio.codegen.aliases import flat_fields
 from automio.codegen.config import CodegenConfig
-from automio.codegen.derived import derive, with_choices
-from automio.codegen.naming import OTHER_MODULE, function_name, module_names, row_class
+from automio.codegen.derived import with_choices
+from automio.codegen.groundwork import lay_groundwork, tables_by_app
 from automio.codegen.operations import (
     Context,
     Findings,
@@ -23,19 +22,14 @@ from automio.codegen.operations import (
     OperationIR,
     Queries,
     assign,
-    first_root,
     parse_queries,
     reached_roots,
     resolve,
-    schema_of,
 )
 from automio.codegen.sources import SourceFile
 from automio.dialect.index import OperationKind, SchemaIndex
-from automio.dialect.names import split_app
-from automio.dialect.read import index_schema
-from automio.dialect.sdl import Sdl
+from automio.dialect.sdl import Sdl, type_name
 from automio.errors import Diagnostic
-from automio.scope.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +81,7 @@ def compile_functions(
     findings = Findings()
     queries = parse_queries(files, findings)
     operations = assign(queries, sdl, config, findings)
-    types = _types_by_app(sdl)
+    types = tables_by_app(sdl)
     apps = {*operations, *(app for app in types if config.package_of(app))}
     packages: list[Package] = []
     for app in sorted(apps, key=lambda app: (len(app), app)):
@@ -98,55 +92,28 @@ def compile_functions(
     return Compiled(tuple(packages), tuple(dict.fromkeys(findings.errors)))
 
 
-def policy_of(config: CodegenConfig, index: SchemaIndex) -> Policy:
-    """What configuration allows; where there are no organizations nothing needs to be declared safe."""
-    safe = set(config.safe_functions)
-    if config.tenant_column is None:
-        safe |= {name for fields in index.roots.values() for name, root in fields.items() if not root.table}
-        safe |= {f"{table.type}.{name}" for table in index.tables.values() for name in table.other}
-    return Policy(frozenset(safe), config.writable_shared_tables)
-
-
-def _types_by_app(sdl: Sdl) -> dict[str, list[str]]:
-    found: dict[str, dict[str, None]] = {}
-    for field in sdl.root_fields.get("query", {}).values():
-        found.setdefault(split_app(field.named_type)[0], {})[field.named_type] = None
-    return {app: sorted(types) for app, types in found.items()}
-
-
 def _package(
     app: str, sdl: Sdl, queries: Queries, operations: list[Located], types: list[str], config: CodegenConfig
 ) -> Package:
-    roots = reached_roots(operations, queries)
-    index = index_schema(sdl, roots=roots, tables=types, tenant_column=config.tenant_column)
-    policy = policy_of(config, index)
-    tables = [table for table in index.tables.values() if table.app == app]
-    modules = module_names(tables)
-    places = {id(located): _place(located, queries, index, modules) for located in operations}
+    ground = lay_groundwork(sdl, queries, app, operations, types, config)
     package = config.package_of(app)
-    derived: list[OperationIR] = []
-    for table in tables:
-        kinds = config.derived_of(table.type)
-        row = config.tables[table.type].model if table.type in config.tables else ""
-        taken = {function for module, function in places.values() if module == modules[table.type]}
-        derived += derive(table, row or row_class(table), modules[table.type], kinds, taken, index, policy)
-    used = {part for op in derived for part in _types_of(op)}
-    schema = schema_of(operations, queries, sdl, types=used)
     functions: dict[str, Function] = {}
     failed: list[tuple[Located, tuple[Diagnostic, ...]]] = []
     for located in operations:
         findings = Findings()
-        for op in resolve([located], queries, Context(app, schema, index, policy), findings):
-            name = ".".join((package, *places[id(located)]))
+        context = Context(app, ground.schema, ground.index, ground.policy)
+        for op in resolve([located], queries, context, findings):
+            name = ".".join((package, *ground.places[located.name]))
             functions[name] = Function(name, package, app, op, located)
         if findings.errors:
             failed.append((located, tuple(findings.errors)))
-    for op in derived:
+    for op in ground.derived:
         if op.derived == "aggregate":
-            op = with_choices(op, schema, index)
+            op = with_choices(op, ground.schema, ground.index)
         name = f"{package}.{op.module}.{op.function}"
         functions.setdefault(name, Function(name, package, app, op, None))
-    return Package(app, functions, tuple(failed), _reached_schema(sdl, functions.values(), used), index)
+    reached = _reached_schema(sdl, functions.values(), set(ground.types))
+    return Package(app, functions, tuple(failed), reached, ground.index)
 
 
 def _reached_schema(sdl: Sdl, functions: Iterable[Function], types: set[str]) -> GraphQLSchema:
@@ -163,27 +130,3 @@ def _reached_schema(sdl: Sdl, functions: Iterable[Function], types: set[str]) ->
                     types = types | {type_name(d.type) for d in definition.variable_definitions or ()}
     ordered: dict[OperationKind, list[str]] = {kind: sorted(names) for kind, names in roots.items()}
     return sdl.schema_for(ordered, sorted(types))
-
-
-def _place(located: Located, queries: Queries, index: SchemaIndex, modules: Mapping[str, str]) -> tuple[str, str]:
-    fields = index.roots.get(located.operation.operation.value, {})
-    root = fields.get(first_root(located.node, queries))
-    table = root.table or root.type.strip("[]!") if root else ""
-    return modules.get(table, OTHER_MODULE), function_name(located.name)
-
-
-def _types_of(op: OperationIR) -> Iterable[str]:
-    for definition in op.variables.values():
-        yield type_name(definition.type)
-    root = op.roots[0].root
-    if root:
-        yield root.table
-        yield root.arguments.get("on_conflict", root.table).rstrip("!")
-
-
-def type_name(node: TypeNode) -> str:
-    """The named type of `[orders!]!`."""
-    inner: Any = node
-    while hasattr(inner, "type"):
-        inner = inner.type
-    return inner.name.value

@@ -34,7 +34,7 @@ from graphql import (
 )
 from graphql.utilities import find_breaking_changes, find_dangerous_changes
 
-from automio.dialect.sdl import BUILT_IN, Sdl, _merged, references
+from automio.dialect.sdl import BUILT_IN, Sdl, merge_extensions, references
 from automio.errors import CodegenError, Diagnostic
 
 _KINDS = ("query", "mutation", "subscription")
@@ -185,7 +185,7 @@ def _slice(sdl: Sdl, types: set[str], roots: set[tuple[str, str]], mentioned: se
         parts.append(f"type {kind}_root {{ _same: Boolean\n{fields} }}")
     nodes = parse(f"{text}\n" + "\n".join(parts), no_location=True).definitions
     try:
-        document = DocumentNode(definitions=(*nodes, *_merged(definitions)))
+        document = DocumentNode(definitions=(*nodes, *merge_extensions(definitions)))
         return build_ast_schema(document, assume_valid=True)
     except (TypeError, ValueError) as error:
         raise CodegenError([Diagnostic("schema", 1, 1, f"the schema cannot be built: {error}")]) from error

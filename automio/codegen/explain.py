@@ -29,8 +29,9 @@ from graphql import (
     type_from_ast,
 )
 
-from automio.codegen.compiled import compile_functions, policy_of
+from automio.codegen.compiled import compile_functions
 from automio.codegen.config import CodegenConfig
+from automio.codegen.groundwork import policy_of
 from automio.codegen.operations import (
     Context,
     Findings,

@@ -15,31 +15,27 @@ from pathlib import Path
 
 from automio.codegen.cache import Parts
 from automio.codegen.config import CodegenConfig
-from automio.codegen.derived import derive
 from automio.codegen.facts import render_facts
 from automio.codegen.functions import Module, Renderer
+from automio.codegen.groundwork import lay_groundwork
 from automio.codegen.inputs import Inputs, input_modules
 from automio.codegen.models import ModelClass, ModelField, ModelMaker, SharedModels, prepare_schema
-from automio.codegen.naming import HEADER, OTHER_MODULE, Names, function_name, module_names, row_class
+from automio.codegen.naming import HEADER, Names
 from automio.codegen.operations import (
     Context,
     Findings,
     Located,
     OperationIR,
     Queries,
-    first_root,
     reached_roots,
     resolve,
-    schema_of,
 )
 from automio.codegen.sources import SourceFile
 from automio.codegen.write import MARKER
-from automio.dialect.index import OperationKind, SchemaIndex, Table
-from automio.dialect.names import collisions, split_app
-from automio.dialect.read import index_schema
-from automio.dialect.sdl import Sdl, position, references
+from automio.dialect.index import SchemaIndex, Table
+from automio.dialect.names import collisions
+from automio.dialect.sdl import Sdl, position, references, type_name
 from automio.errors import Diagnostic
-from automio.scope.policy import Policy
 from automio.scope.values import python_fields
 
 _SPREAD = re.compile(r"\.\.\.(?:[\s,\ufeff]|#[^\n\r]*)*(\w+)")
@@ -74,7 +70,7 @@ class Package:
         fields = [self.sdl.root_fields.get(kind, {}).get(name) for kind, names in reached.items() for name in names]
         return [
             *(name for root in fields if root for name in references(root.span.body)),
-            *(_named(d.type) for located in self.operations for d in located.operation.variable_definitions or ()),
+            *(type_name(d.type) for located in self.operations for d in located.operation.variable_definitions or ()),
             *self.tables,
         ]
 
@@ -92,52 +88,26 @@ class Package:
 
     def files(self) -> dict[Path, str]:
         """Path -> text of every file, {} and findings when there are faults. Raises CodegenError for faults of the schema."""
-        config, app = self.config, self.app
-        roots = reached_roots(self.operations, self.queries)
-        types = [name for name in self.tables if config.derived_of(name)]
-        index = index_schema(self.sdl, roots=roots, tables=types, tenant_column=config.tenant_column)
-        policy = _policy(config, index)
-        tables = [table for table in index.tables.values() if table.app == app]
-        modules = module_names(tables)
-        written = self.place(index, modules)
-        rows = {table.type: config.tables[table.type].model if table.type in config.tables else "" for table in tables}
-        rows = {table.type: rows[table.type] or row_class(table) for table in tables}
-        derived = [
-            op
-            for table in tables
-            for op in derive(
-                table,
-                rows[table.type],
-                modules[table.type],
-                config.derived_of(table.type),
-                {function for module, function in written.values() if module == modules[table.type]},
-                index,
-                policy,
-            )
-        ]
-        types_used = {_named(d.type) for op in derived for d in op.variables.values()}
-        for root in (op.roots[0].root for op in derived):
-            if root:
-                types_used |= {root.table, root.arguments.get("on_conflict", root.table).rstrip("!")}
-        schema = schema_of(self.operations, self.queries, self.sdl, types=types_used)
-        resolved = resolve(self.operations, self.queries, Context(app, schema, index, policy), self.findings)
+        types = [name for name in self.tables if self.config.derived_of(name)]
+        ground = lay_groundwork(self.sdl, self.queries, self.app, self.operations, types, self.config)
+        index, schema, written = ground.index, ground.schema, ground.places
+        self.report_places(written)
+        context = Context(self.app, schema, index, ground.policy)
+        resolved = resolve(self.operations, self.queries, context, self.findings)
         if self.findings.errors:
             return {}
-        self.report_collisions(tables)
-        by_type = {module: table for table, module in modules.items()}
-        placed = [
-            replace(
-                op,
-                module=written[op.name][0],
-                function=written[op.name][1],
-                table=_table_name(index, by_type, written[op.name][0]),
-            )
-            for op in resolved
-        ]
+        self.report_collisions(ground.tables)
+        by_module = {module: table for table, module in ground.modules.items()}
+        placed: list[OperationIR] = []
+        for op in resolved:
+            module, function = written[op.name]
+            placed.append(replace(op, module=module, function=function, table=_table_name(index, by_module, module)))
         prepare_schema(schema, index)
-        maker = ModelMaker(schema, index, config.scalars)
-        inputs = Inputs(schema, index, config.scalars, input_modules(index.tables.values(), modules), app)
-        return self.render(index, maker, Renderer(index, config.scalars, inputs), [*placed, *derived], rows, by_type)
+        scalars = self.config.scalars
+        maker = ModelMaker(schema, index, scalars)
+        inputs = Inputs(schema, index, scalars, input_modules(index.tables.values(), ground.modules), self.app)
+        renderer = Renderer(index, scalars, inputs)
+        return self.render(index, maker, renderer, [*placed, *ground.derived], ground.rows, by_module)
 
     def report_collisions(self, tables: Iterable[Table]) -> None:
         """Warns of fields of one table that want one Python name; each has a name of its own (naming.py)."""
@@ -153,25 +123,19 @@ class Package:
                     Diagnostic(span.path, line, column, message, code="AUTOMIO-131", source_line=source)
                 )
 
-    def place(self, index: SchemaIndex, modules: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-        """Operation -> (module, function). Two operations of one module that want one name are reported."""
-        found: dict[str, tuple[str, str]] = {}
+    def report_places(self, places: Mapping[str, tuple[str, str]]) -> None:
+        """Two operations of one module that want one function name are faults."""
+        first: dict[tuple[str, str], Located] = {}
         for located in self.operations:
-            kind: OperationKind = located.operation.operation.value
-            if kind == "subscription":
+            place = places.get(located.name)
+            if place is None:
                 continue
-            root = index.roots.get(kind, {}).get(first_root(located.node, self.queries))
-            table = root.table or root.type.strip("[]!") if root else ""
-            place = modules.get(table, OTHER_MODULE), function_name(located.name)
-            first = next((other for other in self.operations if found.get(other.name) == place), None)
-            if first:
-                message = f"`{located.name}` and `{first.name}` ({first.place}) both become {place[0]}.{place[1]}"
+            other = first.setdefault(place, located)
+            if other.name != located.name:
+                message = f"`{located.name}` and `{other.name}` ({other.place}) both become {place[0]}.{place[1]}"
                 self.findings.error(
                     located, located.node.name or located.node, message, "AUTOMIO-130", "Rename one of them."
                 )
-            else:
-                found[located.name] = place
-        return found
 
     def render(
         self,
@@ -258,23 +222,6 @@ class Package:
         }
 
 
-def tables_by_app(sdl: Sdl) -> dict[str, list[str]]:
-    """App -> types that its query fields return: rows, and others that the index leaves out again."""
-    found: dict[str, dict[str, None]] = {}
-    for field in sdl.root_fields.get("query", {}).values():
-        found.setdefault(split_app(field.named_type)[0], {})[field.named_type] = None
-    return {app: sorted(types) for app, types in found.items()}
-
-
-def _policy(config: CodegenConfig, index: SchemaIndex) -> Policy:
-    """What configuration allows; where there are no organizations nothing needs to be declared safe."""
-    safe = set(config.safe_functions)
-    if config.tenant_column is None:
-        safe |= {name for fields in index.roots.values() for name, root in fields.items() if not root.table}
-        safe |= {f"{table.type}.{name}" for table in index.tables.values() for name in table.other}
-    return Policy(frozenset(safe), config.writable_shared_tables)
-
-
 def _mentioned(model: ModelClass) -> set[str]:
     return {*model.bases, *(field.type.named.name for field in model.fields)}
 
@@ -282,9 +229,3 @@ def _mentioned(model: ModelClass) -> set[str]:
 def _table_name(index: SchemaIndex, by_module: Mapping[str, str], module: str) -> str:
     table = index.tables.get(by_module.get(module, ""))
     return table.name if table else ""
-
-
-def _named(node: object) -> str:
-    while hasattr(node, "type"):
-        node = node.type  # pyright: ignore[reportAttributeAccessIssue]
-    return node.name.value  # pyright: ignore[reportAttributeAccessIssue]

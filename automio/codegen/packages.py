@@ -14,8 +14,9 @@ from pathlib import Path
 
 from automio.codegen.cache import Cache, Remembered
 from automio.codegen.config import CodegenConfig
+from automio.codegen.groundwork import tables_by_app
 from automio.codegen.operations import Findings, Located, Queries, assign, parse_queries, unused_fragments
-from automio.codegen.package import Package, tables_by_app
+from automio.codegen.package import Package
 from automio.codegen.sources import Sources
 from automio.codegen.write import format_files
 from automio.dialect.sdl import Sdl

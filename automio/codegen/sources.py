@@ -37,7 +37,7 @@ def read_sources(config: CodegenConfig) -> Sources:
     faults: list[Diagnostic] = []
     schema = [
         file if file.path.endswith(".graphql") else _introspection(file, faults)
-        for file in _read(config, config.schema, (".graphql", ".json"), faults)
+        for file in read_files(config, config.schema, (".graphql", ".json"), faults)
     ]
     if not schema and not faults:
         there = "has no .graphql file" if (config.root / config.schema).exists() else "does not exist"
@@ -45,13 +45,15 @@ def read_sources(config: CodegenConfig) -> Sources:
             config.schema, 1, 1, f"the schema {there}", code="AUTOMIO-104", hint="`automio pull` writes it."
         )
         faults.append(fault)
-    queries = _read(config, config.queries, (".graphql",), faults)
+    queries = read_files(config, config.queries, (".graphql",), faults)
     if faults:
         raise CodegenError(faults)
     return Sources(tuple(file for file in schema if file), tuple(queries))
 
 
-def _read(config: CodegenConfig, place: str, endings: tuple[str, ...], faults: list[Diagnostic]) -> list[SourceFile]:
+def read_files(
+    config: CodegenConfig, place: str, endings: tuple[str, ...], faults: list[Diagnostic]
+) -> list[SourceFile]:
     found: list[SourceFile] = []
     for path in _files(config.root / place, endings):
         name = path.relative_to(config.root).as_posix() if path.is_relative_to(config.root) else path.name

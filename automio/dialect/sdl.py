@@ -237,7 +237,7 @@ class Sdl:
             definitions += self.nodes(name)
             needed += self.mentions(name)
         schema = parse(f"schema {{ {' '.join(operation_types)} }}", no_location=True)
-        document = DocumentNode(definitions=(*schema.definitions, *_merged(definitions)))
+        document = DocumentNode(definitions=(*schema.definitions, *merge_extensions(definitions)))
         try:
             return build_ast_schema(document, assume_valid=True)
         except (GraphQLError, TypeError) as error:
@@ -277,6 +277,14 @@ def type_text(node: TypeNode) -> str:
         return f"{type_text(node.type)}!"
     if isinstance(node, ListTypeNode):
         return f"[{type_text(node.type)}]"
+    assert isinstance(node, NamedTypeNode)
+    return node.name.value
+
+
+def type_name(node: TypeNode) -> str:
+    """The type inside all lists and `!`: `orders` of `[orders!]!`."""
+    while isinstance(node, ListTypeNode | NonNullTypeNode):
+        node = node.type
     assert isinstance(node, NamedTypeNode)
     return node.name.value
 
@@ -404,7 +412,7 @@ def _parse_field(span: Span) -> FieldDefinitionNode:
     return node.fields[0]
 
 
-def _merged(definitions: list[DefinitionNode]) -> list[DefinitionNode]:
+def merge_extensions(definitions: list[DefinitionNode]) -> list[DefinitionNode]:
     """Extensions folded into the type they extend, since build_ast_schema takes definitions only."""
     types: dict[str, ObjectTypeDefinitionNode] = {}
     rest: list[DefinitionNode] = []

@@ -15,9 +15,7 @@ from graphql import (
     FieldNode,
     FloatValueNode,
     IntValueNode,
-    ListTypeNode,
     ListValueNode,
-    NamedTypeNode,
     NameNode,
     NonNullTypeNode,
     NullValueNode,
@@ -29,6 +27,9 @@ from graphql import (
     ValueNode,
     VariableNode,
 )
+
+from automio.dialect.sdl import type_name as type_name
+from automio.dialect.sdl import type_text as type_text
 
 
 def named(name: str) -> NameNode:
@@ -88,24 +89,6 @@ def field(
 
 def response_key(node: FieldNode) -> str:
     return node.alias.value if node.alias else node.name.value
-
-
-def type_name(node: TypeNode) -> str:
-    """The type inside all lists and `!`."""
-    while isinstance(node, ListTypeNode | NonNullTypeNode):
-        node = node.type
-    assert isinstance(node, NamedTypeNode)
-    return node.name.value
-
-
-def type_text(node: TypeNode) -> str:
-    """`[uuid!]!`"""
-    if isinstance(node, NonNullTypeNode):
-        return f"{type_text(node.type)}!"
-    if isinstance(node, ListTypeNode):
-        return f"[{type_text(node.type)}]"
-    assert isinstance(node, NamedTypeNode)
-    return node.name.value
 
 
 def non_null(node: TypeNode) -> TypeNode:
