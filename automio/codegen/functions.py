@@ -72,23 +72,7 @@ class Renderer:
         constants = [self.operation(module, op, models_, imports) for op, models_ in module.operations]
         for name in module.fragments:
             imports.add("._fragments", name)
-        public = sorted([*_public(module), *module.fragments, *(op.function for op, _ in module.operations)])
-        return "\n".join(
-            [
-                f"{HEADER} Source: {', '.join(module.sources) or 'the schema'}.",
-                _docstring([_about(module), *_listing(module)]),
-                "",
-                "from __future__ import annotations",
-                "",
-                *imports.lines(),
-                "",
-                f"__all__ = {public!r}",
-                "",
-                *models,
-                *functions,
-                *constants,
-            ]
-        )
+        return _module_text(module, [_about(module), *_listing(module)], imports, [*models, *functions, *constants])
 
     def twin(self, module: Module) -> str:
         module = _completed(module)
@@ -103,21 +87,8 @@ class Renderer:
         if late:
             checking = imports.use("typing", "TYPE_CHECKING")
             functions.insert(0, f"if not {checking}:\n    from ..{module.name} import _late as __getattr__\n\n")
-        public = sorted([*_public(module), *module.fragments, *(op.function for op, _ in module.operations)])
-        return "\n".join(
-            [
-                f"{HEADER} Source: {', '.join(module.sources) or 'the schema'}.",
-                _docstring([f"The functions of {module.name}.py as coroutines, with the same models."]),
-                "",
-                "from __future__ import annotations",
-                "",
-                *imports.lines(),
-                "",
-                f"__all__ = {public!r}",
-                "",
-                *functions,
-            ]
-        )
+        about = f"The functions of {module.name}.py as coroutines, with the same models."
+        return _module_text(module, [about], imports, functions)
 
     def fragments(self, classes: Iterable[ModelClass], sources: Iterable[str]) -> str:
         classes = list(classes)
@@ -418,6 +389,25 @@ def _function_names(module: Module) -> set[str]:
     for op, _ in module.operations:
         names |= {op.function, constant_name(op.function)}
     return names
+
+
+def _module_text(module: Module, about: list[str], imports: Imports, body: list[str]) -> str:
+    """Header, docstring, imports, `__all__` and what follows: the frame of a table's module and of its twin."""
+    public = sorted([*_public(module), *module.fragments, *(op.function for op, _ in module.operations)])
+    return "\n".join(
+        [
+            f"{HEADER} Source: {', '.join(module.sources) or 'the schema'}.",
+            _docstring(about),
+            "",
+            "from __future__ import annotations",
+            "",
+            *imports.lines(),
+            "",
+            f"__all__ = {public!r}",
+            "",
+            *body,
+        ]
+    )
 
 
 def _public(module: Module) -> list[str]:
