@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check bench cores clean
+.PHONY: demo test check bench cores faults clean
 
 demo: $(INSTALLED)
 	@$(PY) examples/demo.py
@@ -20,6 +20,10 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(PY) -m benchmarks
+
+# Deliberate faults, one at a time: the tests must notice each (some ten minutes).
+faults: $(INSTALLED)
+	$(PY) -m tests.scope.faults
 
 # The runtime on the newest graphql-core and gql, which ariadne-codegen does not install with.
 cores: .venv-cores/.installed

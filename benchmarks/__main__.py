@@ -1,4 +1,4 @@
-"""Run the benchmarks one after the other, never side by side: `python -m benchmarks [generate] [import_time] [call] [engine_nested] [dev_loop]`."""
+"""Run the benchmarks one after the other, never side by side: `python -m benchmarks [generate] [import_time] [call] [engine_nested] [dev_loop] [scoping]`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import sys
 import time
 
-ALL = ("generate", "import_time", "call", "engine_nested", "dev_loop")
+ALL = ("generate", "import_time", "call", "engine_nested", "dev_loop", "scoping")
 
 
 def main() -> int:

@@ -48,6 +48,8 @@ LONGEST_RETRY_AFTER: Final = 30.0
 CONNECTIONS: Final = 100
 CONNECT_SECONDS: Final = 10.0
 _BUSY: Final = frozenset({429, 502, 503, 504})
+_LONGEST_KEPT: Final = 65_536
+"""Characters of a document whose part of the body is kept."""
 _LARGE: Final = 1_000_000
 """Bytes from which aiohttp wants a body as a stream, since writing it in one piece would hold up the loop."""
 
@@ -108,7 +110,8 @@ class HttpTransport:
         # The published SDK never sends operationName to the gateway; one operation in a document needs none.
         what = operation.operation
         named = what.sends_name and (self._hasura or operation.organization is None)
-        head = _head(what.text, what.name if named else "")
+        make = _head if len(what.text) <= _LONGEST_KEPT else _head.__wrapped__
+        head = make(what.text, what.name if named else "")
         if not operation.variables:
             return head + b"}"
         try:

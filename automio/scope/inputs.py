@@ -287,11 +287,17 @@ class Inputs:
         return self.plain(node)
 
     def cursor(self, table: str, node: ValueNode, place: str) -> ValueNode:
+        """A stream's cursor: a list, or one object for a list of one. As a whole it takes no null, its elements do."""
         if isinstance(node, VariableNode):
-            return self.variables.turned(node, ValueRule.CURSOR, table, Missing.KEEP, place)
-        if isinstance(node, ListValueNode):
-            return nodes.array(self.cursor(table, value, place) for value in node.values)
-        return self.plain(node)
+            return self.variables.turned(node, ValueRule.CURSOR, table, Missing.REFUSE, place, not_null=True)
+        if not isinstance(node, ListValueNode):
+            return self.plain(node)
+        return nodes.array(
+            self.variables.turned(value, ValueRule.CURSOR, table, Missing.KEEP, place)
+            if isinstance(value, VariableNode)
+            else self.plain(value)
+            for value in node.values
+        )
 
     # Writes.
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _Where = tuple[Reach, int | None]
 """How far a call sees, and its organization: decided in the caller's thread."""
 KEPT_DOCUMENTS: Final = 512
+LONGEST_KEPT: Final = 65_536
+"""Characters of a document that is kept; a longer one is read at each use."""
 _APP: Final = re.compile(r"app_(\d+)_(\w+)")
 _SUFFIX: Final = re.compile(r"_(by_pk|aggregate|one|many|stream)$")
 
@@ -143,10 +145,11 @@ class Tables:
                 self._documents.move_to_end(key)
         if operation is None:
             operation = await self._read(document, operation_name, app, table, scoped)
-            with self._lock:
-                self._documents[key] = operation
-                while len(self._documents) > KEPT_DOCUMENTS:
-                    self._documents.popitem(last=False)
+            if len(document) <= LONGEST_KEPT:
+                with self._lock:
+                    self._documents[key] = operation
+                    while len(self._documents) > KEPT_DOCUMENTS:
+                        self._documents.popitem(last=False)
         call = Call(operation, variables or {}, organization, reach, python_names=False, repeat=repeat)
         reply = await self._client.perform(call)
         return decode_document(reply, operation.source, operation.plan, organization)

@@ -331,4 +331,7 @@ def test_documents_are_kept_by_text_and_not_for_ever(
     kept = list(api.tables._documents.values())
     api.tables.execute("query Q17 { app_130_orders { id } }")
     assert set(api.tables._documents.values()) == set(kept), "used again, not read again"
+    long = "# a comment\n" * (tables_module.LONGEST_KEPT // 12 + 1)
+    api.tables.execute(f"{long} query Long {{ app_130_orders {{ id }} }}")
+    assert set(api.tables._documents.values()) == set(kept), "a very long document is not kept"
     api.close()

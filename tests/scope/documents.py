@@ -79,6 +79,9 @@ class Writer:
         self.types: dict[str, tuple[str, bool]] = {}
         """Variable -> its type without `!`, and whether it has a value in each case."""
         self.keys = 0
+        self.fragments: dict[str, list[str]] = {}
+        """Row type -> names of the fragments on it."""
+        self.texts: list[str] = []
 
     def one_in(self, number: int) -> bool:
         return self.random.randrange(number) == 0
@@ -208,6 +211,8 @@ class Writer:
 
     def selection(self, table: str, depth: int = 3) -> str:
         parts = [self.random.choice([*COLUMNS[table], "__typename"])]
+        if self.one_in(6):
+            parts.append(f"organization_id_1: {COLUMNS[table][0]}")  # the name that a helper would like to have
         for name, (target, _, _, is_list) in RELATIONSHIPS[table].items():
             if depth == 0 or self.one_in(3):
                 continue
@@ -215,7 +220,7 @@ class Writer:
             if not is_list:
                 parts.append(f"{key}: {name} {self.selection(target, depth - 1)}")
             elif self.one_in(2):
-                parts.append(f"{key}: {name}{self.listing(target)} {self.selection(target, depth - 1)}")
+                parts.append(f"{key}: {name}{self.listing(target)} {self.rows(target, depth - 1)}")
             else:
                 parts.append(f"{key}: {name}_aggregate{self.listing(target)} {self.aggregate(target, depth - 1)}")
         if self.one_in(4):
@@ -223,6 +228,27 @@ class Writer:
                 f"... on {table} @{self.random.choice(['skip', 'include'])}(if: true) {self.selection(table, 1)}"
             )
         return f"{{ {' '.join(parts)} }}"
+
+    def rows(self, table: str, depth: int = 3) -> str:
+        """A selection, now and then through a fragment, which may have been used before."""
+        if not self.one_in(4):
+            return self.selection(table, depth)
+        known = self.fragments.setdefault(table, [])
+        name = self.random.choice([*known, ""])
+        if not name:
+            name = self.fresh("F")
+            self.texts.append(f"fragment {name} on {table} {self.selection(table, depth)}")
+            known.append(name)
+        return f"{{ __typename ...{name} }}"
+
+    def stream(self) -> str:
+        """The one root field of a subscription to rows behind a cursor."""
+        table = self.random.choice(TENANT)
+        cursor = {"initial_value": {"id": "m0" if table == MESSAGES else "o0"}}
+        type_ = f"[{table}_stream_cursor_input]"
+        given = self.variable(type_, [cursor], required=True) if self.one_in(2) else literal(cursor)
+        filtered = f", where: {self.where(table, 2)}" if self.one_in(2) else ""
+        return f"{self.fresh('r')}: {table}_stream(batch_size: 2, cursor: {given}{filtered}) {self.rows(table)}"
 
     def aggregate(self, table: str, depth: int) -> str:
         nodes = f" nodes {self.selection(table, depth)}" if self.one_in(2) else ""
@@ -234,7 +260,7 @@ class Writer:
         key = self.fresh("r")
         kind = self.random.choice(["list", "list", "aggregate", "by_pk"])
         if kind == "list":
-            return f"{key}: {table}{self.listing(table)} {self.selection(table)}"
+            return f"{key}: {table}{self.listing(table)} {self.rows(table)}"
         if kind == "aggregate":
             return f"{key}: {table}_aggregate{self.listing(table)} {self.aggregate(table, 2)}"
         column = KEYS[table]
@@ -273,4 +299,4 @@ class Writer:
 
     def document(self, kind: str, roots: list[str]) -> str:
         declared = f"({', '.join(self.definitions)})" if self.definitions else ""
-        return f"{kind} Q{declared} {{ {' '.join(roots)} }}"
+        return "\n".join([f"{kind} Q{declared} {{ {' '.join(roots)} }}", *self.texts])

@@ -117,7 +117,17 @@ class _Run:
             return next((self.row(table, r, node) for r in self.by_key(table, arguments)), None)
         if name.endswith("_aggregate"):
             return self.aggregate(name.removesuffix("_aggregate"), self.database[name[:-10]], arguments, node)
+        if name.endswith("_stream"):
+            return self.batch(name.removesuffix("_stream"), arguments, node)
         return [self.row(name, row, node) for row in self.chosen(name, self.database[name], arguments)]
+
+    def batch(self, table: str, arguments: Row, node: FieldNode) -> Any:
+        """The first batch of a stream: rows behind the cursor, in its order."""
+        cursor = arguments["cursor"]
+        ((column, start),) = (cursor[0] if isinstance(cursor, list) else cursor)["initial_value"].items()
+        rows = [row for row in self.database[table] if row[column] is not None and row[column] > start]
+        chosen = self.chosen(table, rows, {"where": arguments.get("where"), "order_by": {column: "asc"}})
+        return [self.row(table, row, node) for row in chosen[: arguments["batch_size"]]]
 
     def by_key(self, table: str, arguments: Row) -> list[Row]:
         key = KEYS[table]

@@ -60,6 +60,34 @@ def test_reads_answer_as_if_alone(schema: GraphQLSchema, index: SchemaIndex, bat
     assert changed > EACH / 8, "most documents show nothing foreign: the test has become weak"
 
 
+def test_streams_answer_as_if_alone(schema: GraphQLSchema, index: SchemaIndex) -> None:
+    changed = 0
+    for seed in range(4 * EACH):
+        random = Random(f"stream {seed}")
+        writer = Writer(random)
+        text = writer.document("subscription", [writer.stream()])
+        data = database(random)
+        scoped, sent = rewritten(text, writer.variables, index, schema)
+        answer, _ = run(scoped.document, sent, data)
+        expected, _ = run(parse(text), writer.variables, alone(data, OWN))
+        assert reshape(answer, scoped.plan, OWN) == expected, f"seed {seed}: {text} {writer.variables}"
+        unscoped, _ = run(parse(text), writer.variables, data)
+        changed += unscoped != expected
+    assert changed > EACH
+
+
+def test_the_named_operation_runs_and_nothing_else(schema: GraphQLSchema, index: SchemaIndex) -> None:
+    """C: what else stands in the document changes nothing."""
+    for seed in range(EACH):
+        random = Random(f"named {seed}")
+        writer, other = Writer(random), Writer(random)
+        text = writer.document("query", [writer.read()])
+        beside = other.document("query", [other.read()]).replace("query Q", "query Other").replace("F", "G")
+        scoped = scope_document(parse(text), index)
+        both = scope_document(parse(f"{beside}\n{text}"), index, operation_name="Q")
+        assert (both.text, both.rules, both.plan) == (scoped.text, scoped.rules, scoped.plan)
+
+
 KINDS = ["update", "many", "by_pk", "delete", "delete_by_pk", "insert", "one"]
 
 
