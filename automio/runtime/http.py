@@ -9,21 +9,16 @@ that broke, it may have acted; an answer that broke off, ProtocolError. Redirect
 go with them. Cookies are not kept: one session serves every organization.
 
 Sent again: queries after a failed or broken connection, a timeout, 429, 502, 503, 504; mutations only when they surely
-were not sent; neither more than twice, nor later than two timeouts after the first failure. Retry-After is obeyed up to
-30 seconds; above, the answer is the failure. stamina waits and counts; each repetition is a warning of the logger
-"automio", without payload. The first attempt runs outside of stamina: what it needs to start costs as much as a call.
+were not sent. How often and how soon stands in wire.py.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import AsyncGenerator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,21 +28,14 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 from yarl import URL
 
-from automio.errors import ConfigError, ConnectError, ProtocolError, RequestTimeout, TransportError
+from automio.errors import TransportError
 from automio.request import UNSET
 from automio.runtime.call import Repeat
 from automio.runtime.scoping import ScopedOperation
 from automio.runtime.transport import Reply
+from automio.runtime.wire import BUSY, Busy, again, failure, retry_after, session_arguments, user_agent
 from automio.settings import Settings, Target
 
-logger = logging.getLogger("automio")
-logger.addHandler(logging.NullHandler())
-
-ATTEMPTS: Final = 3
-LONGEST_RETRY_AFTER: Final = 30.0
-CONNECTIONS: Final = 100
-CONNECT_SECONDS: Final = 10.0
-_BUSY: Final = frozenset({429, 502, 503, 504})
 _LONGEST_KEPT: Final = 65_536
 """Characters of a document whose part of the body is kept."""
 _LARGE: Final = 1_000_000
@@ -71,15 +59,21 @@ class HttpTransport:
         body = self._encode(operation)
         try:
             return await self._once(operation, body)
-        except _Busy as busy:
+        except Busy as busy:
             if not _may_repeat(operation, busy):
                 return busy.reply
-            failure: Exception = busy
+            first: Exception = busy
         except TransportError as error:
             if self._closed or not _may_repeat(operation, error):
                 raise
-            failure = error
-        return await self._again(operation, body, failure)
+            first = error
+        return await again(
+            lambda: self._once(operation, body),
+            first,
+            may_repeat=lambda error: _may_repeat(operation, error),
+            source=operation.operation.source,
+            seconds=self._seconds,
+        )
 
     async def close(self) -> None:
         """Close the session. What is under way fails; later sends raise TransportError."""
@@ -137,73 +131,21 @@ class HttpTransport:
             ) as response:
                 status = response.status
                 reply = Reply(status, await response.read(), self._secrets)
-                if status in _BUSY:
-                    raise _Busy(reply, retry_after(response.headers.get("Retry-After")))
+                if status in BUSY:
+                    raise Busy(reply, status, retry_after(response.headers.get("Retry-After")))
                 return reply
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            raise self._failure(error, operation, status) from error
+            raise failure(
+                error,
+                source=operation.operation.source,
+                place=self._url.origin(),
+                seconds=self._seconds,
+                status=status,
+            ) from error
         except RuntimeError as error:
             if not session.closed:
                 raise
             raise TransportError(f"{operation.operation.source}: the client was closed.", sent=False) from error
-
-    def _failure(self, error: aiohttp.ClientError | OSError, operation: ScopedOperation, status: int) -> Exception:
-        """The error in our terms. Narrowest first."""
-        source, place = operation.operation.source, self._url.origin()
-        if isinstance(error, aiohttp.InvalidURL):
-            return ConfigError(f"{place} is not a usable URL.")
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return ConnectError(f"{source}: {place} did not take the connection in time.", sent=False)
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return ConnectError(f"{source}: {place} was not reached: {error.os_error}.", sent=False)
-        if isinstance(error, TimeoutError):
-            return RequestTimeout(
-                f"{source}: no answer within {self._seconds:g} s.",
-                sent=True,
-                hint="API(timeout=…) or AUTOMIO_TIMEOUT sets the seconds.",
-            )
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return ProtocolError(f"{source}: the answer broke off.", status=status)
-        if isinstance(error, aiohttp.ClientResponseError):
-            return ProtocolError(f"{source}: {place} does not speak HTTP.", status=error.status)
-        return TransportError(f"{source}: the connection to {place} broke before the answer came.", sent=True)
-
-    async def _again(self, operation: ScopedOperation, body: bytes, failure: Exception) -> Reply:
-        import stamina
-
-        # stamina's own line about a retry would reach stderr where logging is not set up; ours says the same.
-        logging.getLogger("stamina").addHandler(_NULL)
-
-        def decide(error: Exception) -> bool | float:
-            if not _may_repeat(operation, error):
-                return False
-            if not isinstance(error, _Busy) or error.seconds is None:
-                return True
-            return error.seconds if error.seconds <= LONGEST_RETRY_AFTER else False
-
-        attempts = stamina.retry_context(
-            on=decide, attempts=ATTEMPTS, timeout=2 * self._seconds, wait_initial=0.2, wait_max=5.0, wait_jitter=0.2
-        )
-        try:
-            async for attempt in attempts:
-                with attempt:
-                    if attempt.num == 1:
-                        raise failure
-                    logger.warning(
-                        "%s: attempt %d of %d, after: %s",
-                        operation.operation.source,
-                        attempt.num,
-                        ATTEMPTS,
-                        _short(failure),
-                    )
-                    try:
-                        return await self._once(operation, body)
-                    except (TransportError, _Busy) as error:
-                        failure = error
-                        raise
-        except _Busy as busy:
-            return busy.reply
-        raise failure
 
 
 class _PooledTransport(AIOHTTPTransport):
@@ -214,11 +156,7 @@ class _PooledTransport(AIOHTTPTransport):
         self._seconds = seconds
 
     async def connect(self) -> None:
-        self.client_session_args = {
-            "connector": aiohttp.TCPConnector(limit=CONNECTIONS),
-            "cookie_jar": aiohttp.DummyCookieJar(),
-            "timeout": aiohttp.ClientTimeout(total=self._seconds, sock_connect=min(self._seconds, CONNECT_SECONDS)),
-        }
+        self.client_session_args = session_arguments(self._seconds)
         await super().connect()
 
     async def close(self) -> None:
@@ -226,38 +164,12 @@ class _PooledTransport(AIOHTTPTransport):
         self.client_session_args = None  # its connector holds the loop, which shall be free to go
 
 
-class _Busy(Exception):
-    """A status that says "later"; `seconds` is what Retry-After asks for, None when it is absent."""
-
-    def __init__(self, reply: Reply, seconds: float | None) -> None:
-        super().__init__(f"status {reply.status}")
-        self.reply = reply
-        self.seconds = seconds
-
-
 def _may_repeat(operation: ScopedOperation, error: Exception) -> bool:
     if operation.repeat is Repeat.NEVER:
         return False
     if operation.repeat is Repeat.ALWAYS or operation.operation.kind == "query":
-        return isinstance(error, TransportError | _Busy)
+        return isinstance(error, TransportError | Busy)
     return isinstance(error, TransportError) and not error.sent
-
-
-def _short(error: Exception) -> str:
-    return str(error) if isinstance(error, _Busy) else type(error).__name__
-
-
-def retry_after(value: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for (a number or a date); None without a readable one."""
-    if value is None:
-        return None
-    try:
-        if value.strip().isdigit():
-            return float(value)
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.now(moment.tzinfo or UTC)).total_seconds()) if moment.tzinfo else None
 
 
 # What a request is made of.
@@ -272,20 +184,13 @@ def _headers(settings: Settings) -> dict[str, str]:
     headers = {
         "Accept": "application/json",
         "Content-Type": "application/json",
-        "User-Agent": f"automio/{_version()}",
+        "User-Agent": user_agent(),
     }
     if settings.target is Target.GATEWAY:
         headers["Authorization"] = f"App-Token {settings.require('app_token')}"
     elif settings.hasura_graphql_admin_secret is not None:
         headers["x-hasura-admin-secret"] = settings.hasura_graphql_admin_secret
     return headers
-
-
-def _version() -> str:
-    try:
-        return version("automio")
-    except PackageNotFoundError:
-        return "0"
 
 
 @lru_cache(maxsize=1024)
@@ -300,7 +205,6 @@ def _head(text: str, name: str) -> bytes:
 
 
 _AS_IS: Final = frozenset({str, int, float, bool, type(None), UUID, datetime, date, time, Decimal})
-_NULL: Final = logging.NullHandler()
 
 
 def plain(value: Any) -> Any:
