@@ -28,12 +28,14 @@ import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Coroutine, Iterable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from automio.errors import ConfigError, ScopeError, TransportError
+from automio.errors import ConfigError, ScopeError
 from automio.request import UNSET, Unset
 from automio.runtime.call import BoundOperation, Call, Facts, Operation, Reach, registered_facts
+from automio.runtime.per_loop import PerLoop
 from automio.scope.values import check_organization
 
 if TYPE_CHECKING:
@@ -170,7 +172,7 @@ class Client:
         self._chain = fold(middleware, self._send)
         self._apps: dict[str, str] = {}
         self._apps_known = -1
-        self._sessions = _Sessions(settings)
+        self._sessions = PerLoop(partial(_transport, settings))  # not a method: it would keep the client alive
         weakref.finalize(self, self._sessions.abandon).atexit = False
 
     def __repr__(self) -> str:
@@ -277,89 +279,13 @@ class Client:
 
     def close(self) -> None:
         """The same from sync code. Inside a running loop, that loop's own session closes as soon as the loop goes on."""
-        self._sessions.close()
+        self._sessions.close(run_sync)
 
 
-def _running_loop() -> AbstractEventLoop:
-    """asyncio.get_running_loop; replaced by it at the first call, since importing this module shall not load asyncio."""
-    global _running_loop
-    from asyncio import get_running_loop
+def _transport(settings: Settings) -> HttpTransport:
+    from automio.runtime.http import HttpTransport
 
-    _running_loop = get_running_loop
-    return get_running_loop()
-
-
-class _Sessions:
-    """A transport for each event loop that calls; gone with the loop."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._transports: weakref.WeakKeyDictionary[AbstractEventLoop, HttpTransport] = weakref.WeakKeyDictionary()
-        self._latest: tuple[weakref.ref[AbstractEventLoop], HttpTransport] | None = None
-        self._closed = False
-
-    def current(self) -> HttpTransport:
-        loop = _running_loop()
-        latest = self._latest
-        if latest is not None and latest[0]() is loop:
-            return latest[1]
-        found = self._transports.get(loop)
-        if found is None:
-            if self._closed:
-                raise TransportError("this client is closed, nothing was sent.", sent=False, hint="Make a new API().")
-            from automio.runtime.http import HttpTransport
-
-            found = self._transports[loop] = HttpTransport(self._settings)
-        self._latest = weakref.ref(loop), found
-        return found
-
-    def close(self) -> None:
-        self._closed = True
-        if self._transports:
-            from asyncio import _get_running_loop
-
-            here = _get_running_loop()
-            if here is not None and (transport := self._transports.pop(here, None)):
-                _start(here, transport.close())
-            run_sync(self.aclose())
-
-    async def aclose(self) -> None:
-        import asyncio
-
-        self._closed = True
-        here = asyncio.get_running_loop()
-        waiting: list[Any] = []
-        for loop, transport in list(self._transports.items()):
-            if loop is here:
-                waiting.append(transport.close())
-            elif loop.is_running():
-                closing = transport.close()
-                try:
-                    future = asyncio.run_coroutine_threadsafe(closing, loop)
-                except RuntimeError:  # it was closed in between, and took its sessions along
-                    closing.close()
-                else:
-                    # A loop that is held up by sync code closes its session when it goes on.
-                    waiting.append(asyncio.wait({asyncio.wrap_future(future)}, timeout=2))
-        await asyncio.gather(*waiting)
-
-    def abandon(self) -> None:
-        """The client was collected without being closed: let its loops close the sessions."""
-        for loop, transport in list(self._transports.items()):
-            if loop.is_running():
-                try:
-                    loop.call_soon_threadsafe(_start, loop, transport.close())
-                except RuntimeError:
-                    pass
-
-
-_kept_tasks: set[Any] = set()
-
-
-def _start(loop: AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> None:
-    task = loop.create_task(coroutine)
-    _kept_tasks.add(task)
-    task.add_done_callback(_kept_tasks.discard)
+    return HttpTransport(settings)
 
 
 # The ambient client.
