@@ -13,6 +13,16 @@ AutomioError
     DecodeError          the answer does not fit the generated model (.path); regenerate
   EngineError       5xx  the database refused; SQLSTATE kept in .sqlstate
   LocalError        6xx  the local platform could not start or stop what it runs
+  ServiceError      7xx  a companion (integrations, plugins, cache, tasks, notifications) was refused or answered nonsense
+    IntegrationError     the platform refused a call to an integration (.status, .detail)
+      IntegrationAccessDenied   403: no right to the integration or the connection
+      PaymentRequired           402: the organization's plan does not cover the call
+      StreamBroken              a stream of answers ended before its last item (.received)
+    PluginError          no such plugin or capability, or its signature is not the interface's
+    CacheError           a key, value or answer of the cache that cannot be used
+      CacheUnavailable          the cache was not reached, or refused the credentials
+    TaskError            the progress of a task was refused
+    NotificationError    a notification was refused
 
 Codes are stable and searchable. `str(error)` is the message, the hint and the code; secrets never stand in it.
 """
@@ -194,3 +204,73 @@ class LocalError(AutomioError):
     """The local platform could not start, reach or stop something it runs (database, cache, port)."""
 
     code = "AUTOMIO-600"
+
+
+class ServiceError(AutomioError):
+    """A companion was refused or answered nonsense. `.status` is the HTTP status (0: none), `.detail` the server's word."""
+
+    code = "AUTOMIO-700"
+
+    def __init__(self, message: str, *, status: int = 0, detail: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.detail = detail
+
+
+class IntegrationError(ServiceError):
+    """The platform itself refused a call to an integration. What the provider answers, errors too, is a value instead."""
+
+    code = "AUTOMIO-701"
+
+
+class IntegrationAccessDenied(IntegrationError):
+    """The token has no right to this integration or connection. Repeating it won't help."""
+
+    code = "AUTOMIO-702"
+
+
+class PaymentRequired(IntegrationError):
+    """The organization's plan does not cover the call. Nothing was sent to the provider."""
+
+    code = "AUTOMIO-703"
+
+
+class StreamBroken(IntegrationError):
+    """A stream ended before its last item. `.received` items arrived; the calls behind the others may have been made."""
+
+    code = "AUTOMIO-704"
+
+    def __init__(self, message: str, *, received: int, status: int = 0, detail: str = "") -> None:
+        super().__init__(message, status=status, detail=detail)
+        self.received = received
+
+
+class PluginError(ServiceError):
+    """No such plugin or capability, or its signature is not the interface's. Errors inside plugin code are not wrapped."""
+
+    code = "AUTOMIO-710"
+
+
+class CacheError(ServiceError):
+    """A key or value that cannot be cached, or an answer of the cache that cannot be used."""
+
+    code = "AUTOMIO-720"
+
+
+class CacheUnavailable(CacheError):
+    """The cache was not reached in time, or refused the credentials. Nothing is known about the value."""
+
+    code = "AUTOMIO-721"
+    hint = "Is it running, and are CACHE_SERVICE_URL or REDIS_HOST and their credentials right?"
+
+
+class TaskError(ServiceError):
+    """The progress of a task cannot be reported."""
+
+    code = "AUTOMIO-730"
+
+
+class NotificationError(ServiceError):
+    """A notification was refused."""
+
+    code = "AUTOMIO-740"
