@@ -5,12 +5,16 @@ Settings are read here (settings.py); connections open at the first call (runtim
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
+from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from automio.request import UNSET, Unset
-from automio.runtime.client import Ambient, Client
+from automio.runtime.client import Ambient, Client, run_sync
+from automio.runtime.per_loop import PerLoop
 from automio.services.tables import Tables
 from automio.settings import Settings
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from automio.runtime.chain import Middleware
+    from automio.services.cache import Cache, WhenDown
 
 
 class API:
@@ -49,6 +54,7 @@ class API:
         redis_password: str | None | Unset = UNSET,
         timeout: float | None | Unset = UNSET,
         middleware: Iterable[Middleware] = (),
+        cache_when_down: WhenDown | None = None,
     ) -> None:
         self.settings = Settings.read(
             api_base_url=api_base_url,
@@ -71,16 +77,53 @@ class API:
         self._client = Client(self.settings, middleware)
         self._ambient = Ambient(self._client)
         self.tables = Tables(self._client)
+        self._cache_when_down = cache_when_down
+        self._closing: list[PerLoop[Any]] = []
+
+    @cached_property
+    def task_id(self) -> str:
+        """TASK_ID, else one that this API() made for itself."""
+        return self.settings.task_id or str(uuid4())
+
+    @cached_property
+    def app_cache(self) -> Cache:
+        """Values of one app and organization: services/cache.py."""
+        return self._cache("app")
+
+    @cached_property
+    def user_cache(self) -> Cache:
+        """Values of one organization, shared by its apps: services/cache.py."""
+        return self._cache("org")
+
+    def _cache(self, kind: str) -> Cache:
+        from automio.services.cache import Cache, WhenDown
+
+        return Cache(kind, self._client, self._stores, self._cache_when_down or WhenDown.RAISE)
+
+    @cached_property
+    def _stores(self) -> PerLoop[Any]:
+        from automio.services.cache import make_stores
+
+        return self._closed_with_me(make_stores(self._client, self.task_id))
+
+    def _closed_with_me(self, resource: PerLoop[Any]) -> PerLoop[Any]:
+        self._closing.append(resource)
+        weakref.finalize(self, resource.abandon).atexit = False
+        return resource
 
     def __repr__(self) -> str:
         return f"API({repr(self.settings).removeprefix('Settings(').removesuffix(')')})"
 
     def close(self) -> None:
         """Close all connections. Later calls raise TransportError."""
+        for resource in self._closing:
+            resource.close(run_sync)
         self._client.close()
 
     async def aclose(self) -> None:
         """`close` for async code."""
+        for resource in self._closing:
+            await resource.aclose()
         await self._client.aclose()
 
     def __enter__(self) -> Self:

@@ -222,6 +222,18 @@ class Client:
         self._check_context()
         return check_organization(self.settings.organization_id)
 
+    def organization_or_none(self) -> int | None:
+        """The organization of now, None where nobody named one: for the companions, whose token stands for one.
+
+        Raises ScopeError inside all_organizations(), and in a thread that may have lost an override."""
+        if _override.get() is None and self.settings.organization_id is None:
+            self._check_context()
+            return None
+        chosen = self.organization(UNSET)
+        if isinstance(chosen, _All):
+            raise ScopeError("a companion works for one organization, also inside all_organizations().")
+        return chosen
+
     def reach(self, given: int | Unset) -> tuple[Reach, int | None]:
         """How far an ad-hoc document of the caller sees, and in which organization."""
         override = _override.get()

@@ -1,0 +1,226 @@
+"""Store on Redis or Valkey: one server, a Cluster or behind Sentinels. The one importer of redis.
+
+    REDIS_URL                                               or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
+    redis://…, rediss://…, unix://…                         one server
+    redis+cluster://[user:password@]host:port[,host:port]   a Cluster (rediss+cluster with TLS)
+    redis+sentinel://[user:password@]host:port[,…]/name[/db]  the master that the Sentinels call `name`
+
+Names of keys: `automio:{app:130:2}:value:<key>`. The braces make a Cluster keep a whole Space in one slot, so that a value
+and its tags change together.
+
+A command that may be repeated (reading, replacing, deleting) is sent once more when its pooled connection turns out to be
+dead; a count is sent once, since the first one may have counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import redis.asyncio
+import redis.asyncio.cluster
+import redis.asyncio.sentinel
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,
+    NoPermissionError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+
+from automio.errors import CacheError, CacheUnavailable, ConfigError
+from automio.services.cache_store import Space
+from automio.settings import Settings
+
+T = TypeVar("T")
+_CONNECT_SECONDS: Final = 3.0
+_UNREACHED: Final = (
+    ConnectionError,
+    TimeoutError,
+    AuthenticationError,
+    NoPermissionError,
+    RedisClusterException,
+    OSError,
+)
+
+# KEYS: value, tags…; ARGV: text, milliseconds ("" for none). A tag lives at least as long as its longest value.
+_SET: Final = """
+if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+for i = 2, #KEYS do
+  local left = redis.call('PTTL', KEYS[i])
+  redis.call('SADD', KEYS[i], KEYS[1])
+  if ARGV[2] == '' then redis.call('PERSIST', KEYS[i])
+  elseif left ~= -1 and left < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+end
+"""
+_DELETE_TAG: Final = """
+local gone = 0
+for _, key in ipairs(redis.call('SMEMBERS', KEYS[1])) do gone = gone + redis.call('DEL', key) end
+redis.call('DEL', KEYS[1])
+return gone
+"""
+_INCREMENT: Final = """
+local number = redis.call('INCRBY', KEYS[1], ARGV[1])
+if ARGV[2] ~= '' and redis.call('PTTL', KEYS[1]) == -1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return number
+"""
+_LOCK: Final = """
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_UNLOCK: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+class RedisStore:
+    """A pool of connections in one event loop, opened at first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client, self._place = _connect(settings)
+
+    async def get(self, space: Space, key: str) -> bytes | None:
+        return await self._twice(lambda: self._client.get(_name(space, "value", key)))
+
+    async def set(self, space: Space, key: str, text: bytes, seconds: float | None, tags: tuple[str, ...]) -> None:
+        names = [_name(space, "value", key), *(_name(space, "tag", tag) for tag in tags)]
+        await self._twice(lambda: self._client.eval(_SET, len(names), *names, text, _milliseconds(seconds)))
+
+    async def delete(self, space: Space, key: str) -> bool:
+        return await self._twice(lambda: self._client.delete(_name(space, "value", key))) > 0
+
+    async def delete_tag(self, space: Space, tag: str) -> int:
+        return await self._twice(lambda: self._client.eval(_DELETE_TAG, 1, _name(space, "tag", tag)))
+
+    async def increment(self, space: Space, key: str, by: int, seconds: float | None) -> int:
+        name = _name(space, "value", key)
+        return await self._once(lambda: self._client.eval(_INCREMENT, 1, name, by, _milliseconds(seconds)))
+
+    async def lock(self, space: Space, key: str, owner: str, seconds: float) -> bool:
+        name = _name(space, "lock", key)
+        return await self._twice(lambda: self._client.eval(_LOCK, 1, name, owner, _milliseconds(seconds))) == 1
+
+    async def unlock(self, space: Space, key: str, owner: str) -> None:
+        await self._twice(lambda: self._client.eval(_UNLOCK, 1, _name(space, "lock", key), owner))
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        await asyncio.sleep(0)  # the sockets close in the loop's next round, which may be its last
+
+    async def _twice(self, command: Callable[[], Awaitable[T]]) -> T:
+        """A command that may be repeated: a pool keeps connections that the server has closed since."""
+        try:
+            return await command()
+        except ConnectionError:
+            return await self._once(command)
+        except (RedisError, OSError) as error:
+            raise self._failure(error) from error
+
+    async def _once(self, command: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await command()
+        except (RedisError, OSError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> CacheError:
+        """In our terms. A server's own text can quote a command, so only its class is shown."""
+        if isinstance(error, _UNREACHED):
+            what = (
+                "refused the credentials"
+                if isinstance(error, AuthenticationError | NoPermissionError)
+                else "not reached"
+            )
+            return CacheUnavailable(f"the cache at {self._place}: {what} ({type(error).__name__}).")
+        text = str(error)
+        if isinstance(error, ResponseError) and text.startswith(("MOVED", "ASK", "CROSSSLOT")):
+            return CacheUnavailable(
+                f"the server at {self._place} is a part of a Cluster.", hint="Write redis+cluster://… in REDIS_URL."
+            )
+        if isinstance(error, ResponseError) and "not an integer" in text:
+            return CacheError("the value under this key is not a number that can be counted.")
+        return CacheError(f"the cache at {self._place} refused a command ({type(error).__name__}).")
+
+
+def _name(space: Space, kind: str, key: str) -> str:
+    return f"automio:{{{space.kind}:{space.app}:{space.owner}}}:{kind}:{key}"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else str(max(1, round(seconds * 1000)))
+
+
+def _connect(settings: Settings) -> tuple[Any, str]:
+    """The client, and how to call its server in a message: never with a password."""
+    options: dict[str, Any] = {
+        "socket_timeout": settings.timeout,
+        "socket_connect_timeout": min(settings.timeout, _CONNECT_SECONDS),
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if settings.redis_url is None:
+        place = f"{settings.redis_host}:{settings.redis_port}"
+        client = redis.asyncio.Redis(
+            host=settings.redis_host,
+            port=settings.redis_port,
+            db=settings.redis_db,
+            password=settings.redis_password,
+            **options,
+        )
+        return client, place
+    scheme, _, rest = settings.redis_url.partition("://")
+    try:
+        if scheme.removeprefix("rediss+").removeprefix("redis+") == scheme:
+            parts = urlsplit(settings.redis_url)
+            place = f"{parts.hostname or 'localhost'}:{parts.port or 6379}" if scheme != "unix" else parts.path
+            return redis.asyncio.Redis.from_url(settings.redis_url, **options), place
+        return _several(scheme, rest, options)
+    except ValueError as error:
+        # The text of redis-py can hold the URL, and the URL a password.
+        raise ConfigError("REDIS_URL cannot be read: the top of docs/caches.md lists its forms.") from error
+
+
+def _several(scheme: str, rest: str, options: dict[str, Any]) -> tuple[Any, str]:
+    """A Cluster or Sentinels: several hosts, which urlsplit does not know."""
+    tls, _, kind = scheme.partition("+")
+    address, _, path = rest.partition("/")
+    credentials, _, hosts = address.rpartition("@")
+    user, _, password = credentials.partition(":")
+    if user:
+        options["username"] = unquote(user)
+    if password:
+        options["password"] = unquote(password)
+    if tls == "rediss":
+        options["ssl"] = True
+    nodes = [_host(one, 6379 if kind == "cluster" else 26379) for one in hosts.split(",")]
+    if kind == "cluster":
+        startup = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in nodes]
+        del options["retry"]  # here it also follows a slot that moved
+        return redis.asyncio.cluster.RedisCluster(startup_nodes=startup, **options), hosts
+    if kind == "sentinel":
+        name, _, db = path.partition("/")
+        if not name:
+            raise ValueError("no name of a master")
+        sentinels = redis.asyncio.sentinel.Sentinel(
+            nodes, sentinel_kwargs={"socket_timeout": options["socket_connect_timeout"]}, **options
+        )
+        return sentinels.master_for(unquote(name), db=int(db or 0)), f"{unquote(name)} behind {hosts}"
+    raise ValueError("an unknown scheme")
+
+
+def _host(text: str, port: int) -> tuple[str, int]:
+    host, _, number = text.rpartition(":")
+    return (host, int(number)) if host else (text, port)
+
+
+async def ping(settings: Settings) -> None:
+    """Returns when the server answers. CacheUnavailable when it does not. For `automio doctor`."""
+    store = RedisStore(settings)
+    try:
+        await store.get(Space("app", "", "doctor"), "ping")
+    finally:
+        await asyncio.shield(store.close())
