@@ -32,7 +32,7 @@ ONLY_IN = {
     "ariadne_codegen": "codegen/models.py",
     "asyncpg": "engine/run.py",
     "gql": "runtime/http.py",
-    "redis": "services/cache.py",
+    "redis": "runtime/redis_store.py",
     "httpx": "nowhere",
     "requests": "nowhere",
 }

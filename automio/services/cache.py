@@ -39,9 +39,9 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from automio.errors import CacheError, CacheUnavailable, ConfigError, ScopeError
 from automio.request import UNSET
+from automio.runtime.cache_store import Space, Store
 from automio.runtime.client import Client, run_sync
 from automio.runtime.per_loop import PerLoop
-from automio.services.cache_store import Space, Store
 
 logger = logging.getLogger("automio")
 logger.addHandler(logging.NullHandler())
@@ -319,7 +319,7 @@ def make_stores(client: Client, task_id: str) -> PerLoop[Any]:
             from automio.services.service_store import ServiceStore
 
             return ServiceStore(settings, task_id)
-        from automio.services.redis_store import RedisStore
+        from automio.runtime.redis_store import RedisStore
 
         return RedisStore(settings)
 

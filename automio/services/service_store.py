@@ -19,8 +19,8 @@ from typing import Any
 from uuid import uuid4
 
 from automio.errors import CacheError, CacheUnavailable, TransportError
+from automio.runtime.cache_store import Space
 from automio.runtime.call import Repeat
-from automio.services.cache_store import Space
 from automio.services.rest import Rest, RestReply, segment
 from automio.settings import Settings
 

@@ -18,9 +18,9 @@ import stamina
 from automio.errors import ConnectError, ProtocolError, RequestTimeout, ScopeError, TransportError
 from automio.runtime.call import Repeat
 from automio.runtime.client import run, run_async
-from automio.runtime.wire import retry_after
 from automio.runtime.scoping import ScopedOperation
 from automio.runtime.transport import Reply
+from automio.runtime.wire import retry_after
 from automio.wrapper import API
 
 UPDATE: dict[str, Any] = {"where": {"order_id": {"_eq": "A"}}, "set": {"delivered": True}}

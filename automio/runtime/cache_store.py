@@ -1,4 +1,5 @@
-"""What a cache stands on: Space + key -> JSON text. Implemented by redis_store.py and service_store.py; used by cache.py.
+"""What a cache stands on: Space + key -> JSON text. Implemented by redis_store.py and services/service_store.py;
+used by services/cache.py, and by the local platform's cache service: so it stands below both.
 
 A Space is the part of the cache that one caller sees: an app's cache belongs to one app and one organization, a user's
 cache to one organization. It is never named by a task. Values are JSON text, so both stores give the same answers.

@@ -35,7 +35,7 @@ from redis.exceptions import (
 )
 
 from automio.errors import CacheError, CacheUnavailable, ConfigError
-from automio.services.cache_store import Space
+from automio.runtime.cache_store import Space
 from automio.settings import Settings
 
 T = TypeVar("T")
