@@ -164,6 +164,41 @@ def export_allow_list(
     _end(report, as_json)
 
 
+@export.command("permissions")
+def export_permissions(
+    out: Annotated[
+        Path, typer.Option(help="Hasura's metadata folder, or a .json file for one request to /v1/metadata.")
+    ] = Path("metadata"),
+    role: Annotated[str, typer.Option(help="The role that is bound to an organization.")] = "organization",
+    variable: Annotated[
+        str, typer.Option(help="The session variable that says which organization.")
+    ] = "X-Hasura-Organization-Id",
+    source: Annotated[str, typer.Option(help="Hasura's name of the database.")] = "default",
+    preset: Annotated[
+        bool, typer.Option(help="Fill the organization in; without, rows name it and the check compares.")
+    ] = True,
+    app_id: Annotated[int | None, typer.Option(help="The app's id in the installation that it is for.", min=0)] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when the files are stale.")] = False,
+    config: Config = Path("codegen.toml"),
+    as_json: Json = False,
+) -> None:
+    """Write row permissions with which Hasura itself binds a role to one organization; what others wrote stays."""
+    from automio.cli import permissions as command
+
+    report = command.run(
+        config,
+        out=out,
+        role=role,
+        variable=variable,
+        source=source,
+        preset=preset,
+        app_id=app_id,
+        check=check,
+        quiet=as_json,
+    )
+    _end(report, as_json)
+
+
 @app.command()
 def serve(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="platform.toml.")] = None,

@@ -7,11 +7,11 @@ ends with 1 when a file would change. Faults in operations are findings, exit co
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automio.cli.files import read_text, write_text
 from automio.cli.output import FINDINGS, OK, Line, Report, listing, number_of, working
 from automio.cli.project import read_config
 from automio.errors import CodegenError, ConfigError
@@ -60,7 +60,7 @@ def allow_list(
         target: (render(collection, functions, _app_ids(compiled.packages, app_id)), "name"),
         target.with_name(_ALLOWED): (entry(collection, roles), "collection"),
     }
-    before = {path: _read(path) for path in files}
+    before = {path: read_text(path) for path in files}
     after = {path: merge(before[path] or "", text, key, collection, str(path)) for path, (text, key) in files.items()}
     changed = [path for path in files if before[path] != after[path]]
     names = [str(path) for path in changed]
@@ -79,7 +79,7 @@ def allow_list(
         )
         return Report((*lines, Line(f"{last}; {told}")), data, FINDINGS if names else OK)
     for path in changed:
-        _write(path, after[path])
+        write_text(path, after[path])
     return Report((*listing("wrote", names, "green"), Line(f"{told}; {number_of(len(names), 'file')} written")), data)
 
 
@@ -90,23 +90,3 @@ def _app_ids(packages: Sequence[Package], app_id: int | None) -> dict[str, str]:
     if len(apps) != 1:
         raise ConfigError(f"--app-id needs a project of one app; this one has {', '.join(apps) or 'none'}")
     return {apps[0]: str(app_id)}
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """In one step: who reads the file sees the old text or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        beside.write_bytes(text.encode())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -91,3 +91,24 @@ def _make_folder(folder: Path) -> Iterator[Path]:
     for parent in reversed(missing):
         parent.mkdir(exist_ok=True)
         yield parent
+
+
+def read_text(path: Path) -> str | None:
+    """A file's text, None when it isn't there. Raises ConfigError when it is not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """In one step: who reads the file sees the old text or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        beside.write_bytes(text.encode())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
