@@ -55,7 +55,7 @@ def run(old: str, new: str, *, config: Path, strict: bool = False, quiet: bool =
             raise Stopped(error, CANNOT) from error
     breaking = any(finding.group.level.value == "breaking" for finding in found.findings)
     code = FINDINGS if found.broken or (strict and breaking) else OK
-    return Report(tuple(_lines(found)), _data(found), code, tuple(_diagnostics(found)))
+    return Report(tuple(_lines(found)), _data(found), code, tuple(_diagnostics(found)), "error")
 
 
 # Reading.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from automio.cli.output import FINDINGS, Line, Report, listing, number_of, working
 from automio.cli.project import read_config
+from automio.errors import Diagnostic
 
 _FUNCTION = re.compile(r"^def [a-z]", re.MULTILINE)
 
@@ -38,11 +39,13 @@ def run(path: Path, *, check: bool = False, quiet: bool = False) -> Report:
         "written" if not check else "missing": list(changes.missing),
         "replaced" if not check else "stale": list(changes.stale),
         "removed" if not check else "extra": list(changes.extra),
+        "edited": list(changes.edited),
         "unchanged": unchanged,
         "tables": tables,
         "functions": functions,
         "seconds": round(seconds, 3),
     }
+    diagnostics = (*built.warnings, *_edited(changes.edited, check))
     made = f"{number_of(tables, 'table')}, {number_of(functions, 'function')}"
     if not check:
         lines = listing("wrote", sorted((*changes.missing, *changes.stale)), "green")
@@ -51,15 +54,26 @@ def run(path: Path, *, check: bool = False, quiet: bool = False) -> Report:
             f"{len(changes.missing) + len(changes.stale)} written, {unchanged} unchanged, {len(changes.extra)} removed"
         )
         lines.append(Line(f"{made}; {number_of(len(built.files), 'file')}: {counts}; {seconds:.2f} s"))
-        return Report(tuple(lines), data, diagnostics=built.warnings)
+        return Report(tuple(lines), data, diagnostics=diagnostics)
     if not changes:
         line = Line(f"up to date: {made}; {number_of(len(built.files), 'file')}; {seconds:.2f} s", "green")
-        return Report((line,), data, diagnostics=built.warnings)
+        return Report((line,), data, diagnostics=diagnostics)
     found = [("missing:", changes.missing), ("stale:", changes.stale), ("extra:", changes.extra)]
     lines = [line for word, names in found for line in listing(word, names, "red")]
     total = number_of(sum(len(names) for _, names in found), "file")
     lines.append(Line(f"{total} out of date: run `automio generate`"))
-    return Report(tuple(lines), data, FINDINGS, built.warnings)
+    return Report(tuple(lines), data, FINDINGS, diagnostics)
+
+
+def _edited(names: Sequence[str], check: bool) -> Iterator[Diagnostic]:
+    """A warning for each generated file that somebody edited: its text is not lost, and the package is whole."""
+    for name in names:
+        if check:
+            message, hint = "this generated file was edited by hand", "The next `automio generate` replaces it."
+        else:
+            message = "this generated file was edited by hand; it is replaced"
+            hint = f"The edited text is in .automio/edited/{name}."
+        yield Diagnostic(name, 1, 1, message, code="AUTOMIO-141", hint=hint)
 
 
 def _count(files: Mapping[Path, str]) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from automio.errors import AutomioError, Diagnostic
 
@@ -49,6 +49,9 @@ class Report:
     data: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int = OK
     diagnostics: tuple[Diagnostic, ...] = ()
+    """Places that somebody should look at."""
+    level: Literal["warning", "error"] = "warning"
+    """What the diagnostics are: an annotation in CI says so."""
 
 
 def listing(word: str, names: Sequence[str], style: str, *, most: int = 20) -> list[Line]:
@@ -72,7 +75,7 @@ def show(report: Report, *, as_json: bool) -> None:
         return
     for diagnostic in report.diagnostics:
         _print(diagnostic.render(), "yellow", sys.stdout)
-    _annotate(report.diagnostics)
+    _annotate(report.diagnostics, report.level)
     for line in report.lines:
         _print(line.text, line.style, sys.stdout)
 
@@ -87,7 +90,7 @@ def show_error(error: AutomioError, *, as_json: bool) -> None:
         return
     for diagnostic in diagnostics:
         _print(diagnostic.render(), "", sys.stderr)
-    _annotate(diagnostics)
+    _annotate(diagnostics, "error")
     if not diagnostics:
         first, *rest = error.message.splitlines() or [""]
         label = "" if _PLACE.match(first) else "error: "
@@ -136,11 +139,11 @@ def _fields(diagnostic: Diagnostic) -> dict[str, Any]:
     return {name: getattr(diagnostic, name) for name in names}
 
 
-def _annotate(diagnostics: tuple[Diagnostic, ...]) -> None:
+def _annotate(diagnostics: tuple[Diagnostic, ...], level: str) -> None:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for found in diagnostics:
             place = f"file={_escaped(found.path)},line={found.line},col={found.column},title={found.code}"
-            print(f"::error {place}::{_escaped(found.message)}")
+            print(f"::{level} {place}::{_escaped(found.message)}")
 
 
 def _escaped(text: str) -> str:

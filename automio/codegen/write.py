@@ -1,9 +1,9 @@
 """{path: text} -> disk. The last step: everything is rendered before the first file is touched.
 
 `generate` owns the files that begin with its header, `py.typed` beside them, and no others: a file of somebody else that
-is in the way is an error, and stays. A file is replaced in one move (a temporary file beside it, then a rename), so that
-nobody reads half of one, and a file whose text stays the same is not touched at all. What is owned and not made any more
-is removed, also the package of an app that is gone.
+is in the way is an error, and stays. A package is brought in line in one step (folders.py): nobody sees a package that is
+half old and half new, and a file whose text stays the same is not touched at all. What is owned and not made any more is
+removed, also the package of an app that is gone. A file that was edited by hand is told from an old one (written.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automio.codegen.config import CodegenConfig
+from automio.codegen.folders import change, workspace
 from automio.codegen.naming import HEADER
+from automio.codegen.written import Written
 from automio.errors import AutomioError, CodegenError, Diagnostic
 
 MARKER = "py.typed"
@@ -31,6 +33,8 @@ class Changes:
     missing: tuple[str, ...]
     stale: tuple[str, ...]
     extra: tuple[str, ...]
+    edited: tuple[str, ...] = ()
+    """Those of `stale` and `extra` that somebody edited by hand, as far as this machine knows."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.stale or self.extra)
@@ -56,20 +60,40 @@ def compare(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
             stale.append(path.as_posix())
     if foreign:
         raise CodegenError(list(dict.fromkeys(foreign)))
-    extra = [path.as_posix() for path in _owned(config, files)]
-    return Changes(tuple(sorted(missing)), tuple(sorted(stale)), tuple(sorted(extra)))
+    extra = sorted(path.as_posix() for path in _owned(config, files))
+    edited = Written.of(config).edited(sorted([*stale, *extra])) if stale or extra else ()
+    return Changes(tuple(sorted(missing)), tuple(sorted(stale)), tuple(extra), edited)
 
 
 def write(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
     """Bring the disk in line. Raises CodegenError, before anything is changed, when a foreign file is in the way."""
-    changes = compare(config, files)
-    for name in (*changes.missing, *changes.stale):
-        _replace(config.root / name, files[Path(name)].encode())
-    for name in changes.extra:
-        (config.root / name).unlink(missing_ok=True)
-    for folder in sorted({(config.root / name).parent for name in changes.extra}, reverse=True):
-        _remove_empty(folder, config.root / config.target)
+    with workspace(config.root) as place:
+        changes = compare(config, files)
+        written = Written.of(config)
+        contents = {path.as_posix(): text.encode() for path, text in files.items()}
+        if changes:
+            written.keep(changes.edited)
+            written.begin({name: contents[name] for name in (*changes.missing, *changes.stale)})
+            for folder, (changed, removed) in _by_package(config, changes, contents).items():
+                change(config.root / folder, changed, removed, place)
+        written.end(contents)
     return changes
+
+
+def _by_package(
+    config: CodegenConfig, changes: Changes, contents: Mapping[str, bytes]
+) -> dict[Path, tuple[dict[Path, bytes], list[Path]]]:
+    """Folder of a package -> what changes in it and what goes, by paths below it."""
+    target = Path(os.path.normpath(config.target))
+    found: dict[Path, tuple[dict[Path, bytes], list[Path]]] = {}
+    for name in (*changes.missing, *changes.stale, *changes.extra):
+        first, *rest = Path(os.path.normpath(name)).relative_to(target).parts
+        changed, removed = found.setdefault(target / first, ({}, []))
+        if name in contents:
+            changed[Path(*rest)] = contents[name]
+        else:
+            removed.append(Path(*rest))
+    return found
 
 
 def _in_the_way(root: Path, folder: Path) -> Diagnostic | None:
@@ -123,39 +147,6 @@ def _owned(config: CodegenConfig, known: Container[Path]) -> Iterator[Path]:
                             and (path == folder / MARKER or (name != MARKER and _is_owned(path)))
                         ):
                             yield place
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _remove_empty(folder: Path, stop: Path) -> None:
-    """Remove folders that generation has emptied, up to the target; compiled Python files in them don't count."""
-    while folder != stop and folder.is_relative_to(stop) and folder.is_dir():
-        cache = folder / "__pycache__"
-        if [path for path in folder.iterdir() if path != cache]:
-            return
-        for path in cache.iterdir() if cache.is_dir() else ():
-            path.unlink()
-        if cache.is_dir():
-            cache.rmdir()
-        folder.rmdir()
-        folder = folder.parent
 
 
 def format_files(files: Mapping[Path, str]) -> dict[Path, str]:

@@ -117,3 +117,44 @@ def test_a_folder_that_cannot_be_written(automio: Run, project: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("app_130:1:1: a file stands where a folder of a generated package goes")
     assert (project / "app_130").read_text() == "a file where the package goes"
+
+
+def test_an_edited_file_is_reported_and_its_text_is_kept(automio: Run, project: Path) -> None:
+    automio("generate")
+    orders = project / "app_130/orders.py"
+    right = orders.read_text()
+    orders.write_text(edited := right + "# mine\n")
+    check = automio("generate", "--check")
+    assert (check.returncode, orders.read_text()) == (1, edited)
+    assert "app_130/orders.py:1:1: this generated file was edited by hand [AUTOMIO-141]" in check.stdout
+    done = automio("generate", env={"GITHUB_ACTIONS": "true"})
+    assert (done.returncode, orders.read_text()) == (0, right)
+    assert "::warning file=app_130/orders.py,line=1,col=1,title=AUTOMIO-141::" in done.stdout
+    assert "hint: The edited text is in .automio/edited/app_130/orders.py." in done.stdout
+    assert (project / ".automio/edited/app_130/orders.py").read_text() == edited
+    assert "AUTOMIO-141" not in automio("generate").stdout
+
+    orders.write_text(edited)
+    (project / "queries/orders.graphql").unlink()  # the file is stale, and edited
+    report = json.loads(automio("generate", "--json").stdout)
+    assert (report["ok"], report["edited"]) == (True, ["app_130/orders.py"])
+    assert [found["code"] for found in report["diagnostics"]] == ["AUTOMIO-141"]
+
+
+def test_an_old_file_is_no_edited_one(automio: Run, project: Path) -> None:
+    automio("generate")
+    (project / "queries/orders.graphql").write_text(QUERY.replace("{ id }", "{ id organization_id }"))
+    assert json.loads(automio("generate", "--check", "--json").stdout)["edited"] == []  # built, and not written
+    assert json.loads(automio("generate", "--json").stdout)["edited"] == []
+    (project / ".automio/written/codegen.json").write_text("{")
+    (project / "queries/orders.graphql").write_text(QUERY)
+    assert json.loads(automio("generate", "--json").stdout)["edited"] == []
+
+
+def test_deleting_an_operation_deletes_its_function(automio: Run, project: Path) -> None:
+    automio("generate")
+    (project / "queries/orders.graphql").unlink()
+    assert "replaced" in (report := json.loads(automio("generate", "--json").stdout))
+    assert "app_130/orders.py" in report["replaced"]
+    for name in ("app_130/orders.py", "app_130/aio/orders.py"):
+        assert "all_orders" not in (project / name).read_text()
