@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import signal
+import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -39,3 +44,34 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder ../shared (reference schemas) is not here")
     return SHARED
+
+
+NODE_PACKAGES = {
+    "@graphql-inspector/core": "8.0.0",
+    "@taplo/cli": "0.7.0",
+    "graphql": "16.15.0",
+    "graphql-language-service-cli": "3.5.0",
+}
+"""Programs of others that ours is compared with or read by; nothing of them is needed to use automio."""
+
+
+@pytest.fixture(scope="session")
+def node_tools() -> Path:
+    """A folder with `node_modules`, kept outside the repository (AUTOMIO_NODE_TOOLS names another). Skips without npm."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        pytest.skip("node and npm are not installed")
+    wanted = json.dumps({"private": True, "dependencies": NODE_PACKAGES}, sort_keys=True)
+    home = Path(os.environ.get("AUTOMIO_NODE_TOOLS") or Path.home() / ".cache" / "automio-tests")
+    folder = home / sha256(wanted.encode()).hexdigest()[:12]
+    if not (folder / "done").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text(wanted)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"]
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=150, check=False)
+        except subprocess.TimeoutExpired:
+            pytest.skip("npm could not fetch the packages in time")
+        if done.returncode:
+            pytest.skip(f"npm could not fetch the packages: {done.stderr.strip()[-200:]}")
+        (folder / "done").touch()
+    return folder

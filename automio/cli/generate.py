@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from automio.cli.init import place_schemas
 from automio.cli.output import FINDINGS, Line, Report, listing, number_of, working
 from automio.cli.project import read_config
 from automio.errors import Diagnostic
@@ -32,6 +33,8 @@ def run(path: Path, *, check: bool = False, quiet: bool = False) -> Report:
 
         built = build(config)
         changes = compare(config, built.files) if check else write(config, built.files)
+    if not check:
+        place_schemas(config.root)
     seconds = time.perf_counter() - started
     tables, functions = _count(built.files)
     unchanged = len(built.files) - len(changes.missing) - len(changes.stale)

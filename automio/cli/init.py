@@ -1,11 +1,15 @@
 """`automio init`: the files a project starts with. Next: `automio pull`, or SQL in schema/ and `automio serve`.
 
+The first line of codegen.toml names a JSON schema, so that editors with a TOML extension (taplo) complete its keys. The
+schemas come with automio and are laid out in `.automio/schemas/`, also by `generate`, since `.automio/` is not in git.
+
 Nothing that exists is changed: each file and folder is made, or kept as it is. The app's id and the server come from the
 environment (endpoint.py); no secret is written anywhere.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from automio.cli.endpoint import find_endpoint
@@ -13,6 +17,7 @@ from automio.cli.output import Line, Report
 from automio.errors import ConfigError
 from automio.settings import Settings
 
+SCHEMAS = ".automio/schemas"
 GRAPHQLRC = """\
 # For GraphQL editor extensions: completion and errors in queries/**/*.graphql.
 schema: "schema/**/*.graphql"
@@ -39,6 +44,7 @@ def init(folder: Path) -> Report:
             made.append(name)
         except FileExistsError:
             kept.append(name)
+    place_schemas(folder)
     endpoint, step = _next_step()
     lines = [Line(f"made {name}", "green") for name in made]
     lines += [Line(f"kept {name}, which was there") for name in kept]
@@ -46,10 +52,25 @@ def init(folder: Path) -> Report:
     return Report(tuple(lines), {"made": made, "kept": kept, "endpoint": endpoint})
 
 
+def place_schemas(folder: Path) -> None:
+    """The JSON schemas that `#:schema` lines name, below `.automio/`: for editors, so a folder without rights is no fault."""
+    place = folder / SCHEMAS
+    with suppress(OSError):
+        place.mkdir(parents=True, exist_ok=True)
+        ignored = place.parent / ".gitignore"
+        if not ignored.exists():
+            ignored.write_text("*\n")
+        for part, name in (("codegen", "codegen.schema.json"), ("local", "platform.schema.json")):
+            content = (Path(__file__).parent.parent / part / name).read_bytes()
+            if not (place / name).exists() or (place / name).read_bytes() != content:
+                (place / name).write_bytes(content)
+
+
 def codegen_toml(app: int | None) -> str:
     """A first codegen.toml; `app` is the app's id, None when it is not known."""
     apps = "# apps = [130]      # only these apps; all when absent" if app is None else f"apps = [{app}]"
     return f"""\
+#:schema ./{SCHEMAS}/codegen.schema.json
 # What `automio generate` compiles: schema/ and queries/ into one package an app, beside this file.
 schema = "schema"
 queries = "queries"

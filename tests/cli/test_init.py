@@ -13,7 +13,7 @@ def test_a_new_project(automio: Run, tmp_path: Path) -> None:
     done = automio("init", "new/project")
     assert done.returncode == 0, done.stderr
     made = sorted(path.name for path in (tmp_path / "new/project").iterdir())
-    assert made == [".graphqlrc.yml", "codegen.toml", "queries", "schema"]
+    assert made == [".automio", ".graphqlrc.yml", "codegen.toml", "queries", "schema"]
     assert done.stdout.splitlines()[:4] == ["made schema/", "made queries/", "made codegen.toml", "made .graphqlrc.yml"]
     assert "APP_TOKEN and APP_ID must be set (or HASURA_GRAPHQL_ENDPOINT); then automio pull" in done.stdout
     from automio.codegen.config import load_config
