@@ -4,7 +4,7 @@ Definitions are compared as text through the Sdl index, root types a field at a 
 graphql-core judges the rest (find_breaking_changes, find_dangerous_changes) on two small schemas: the definitions that
 differ, and for each unchanged type that they mention a scalar of its name, since its inside cannot matter. To what it
 finds we add what it leaves out because it breaks nobody: new types and fields, nullable results that became non-null,
-arguments that became nullable.
+arguments that became nullable, defaults that appeared.
 
 A column lives in a dozen of Hasura's types (row, filter, order, insert, set, min, max, cursor, enums of columns). One
 ALTER TABLE would fill a page, so changes of one table that say the same about the same name become one group: the
@@ -28,6 +28,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    Undefined,
     build_ast_schema,
     is_specified_scalar_type,
     parse,
@@ -133,7 +134,7 @@ def compare_schemas(old: Sdl, new: Sdl) -> SchemaDiff:
         return SchemaDiff((), frozenset(), frozenset())
     mentioned = {name for sdl in (old, new) for name in _mentioned(sdl, types, roots)}
     slices = [_slice(sdl, types, roots, mentioned) for sdl in (old, new)]
-    changes = [*_judged(*slices), *_harmless(*slices)]
+    changes = [*_judged(*slices), *_unjudged(*slices)]
     rows = {
         field.named_type
         for sdl in (old, new)
@@ -229,7 +230,7 @@ def _place(description: str) -> Coordinate:
     return Coordinate(description)
 
 
-def _harmless(old: GraphQLSchema, new: GraphQLSchema) -> Iterator[Change]:
+def _unjudged(old: GraphQLSchema, new: GraphQLSchema) -> Iterator[Change]:
     for name, type_ in new.type_map.items():
         before = old.type_map.get(name)
         if before is None:
@@ -246,12 +247,18 @@ def _harmless(old: GraphQLSchema, new: GraphQLSchema) -> Iterator[Change]:
                     yield Change(Level.SAFE, "FIELD_NARROWED", Coordinate(name, key), text)
                 for argument, given in field.args.items():
                     known = was.args.get(argument)
+                    if known and known.default_value is Undefined and given.default_value is not Undefined:
+                        text = f"{name}.{key} arg {argument} has a default now, for who leaves it out"
+                        yield Change(Level.DANGEROUS, "ARG_DEFAULT_VALUE_CHANGE", Coordinate(name, key, argument), text)
                     if known and _is_stricter(str(given.type), str(known.type)):
                         text = f"{name}.{key} arg {argument} changed type from {known.type} to {given.type}"
                         yield Change(Level.SAFE, "ARG_WIDENED", Coordinate(name, key, argument), text)
         elif isinstance(type_, GraphQLInputObjectType) and isinstance(before, GraphQLInputObjectType):
             for key, field in type_.fields.items():
                 was = before.fields.get(key)
+                if was and was.default_value != field.default_value:
+                    text = f"{name}.{key} has another default, for who leaves it out"
+                    yield Change(Level.DANGEROUS, "FIELD_DEFAULT_VALUE_CHANGE", Coordinate(name, key), text)
                 if was and isinstance(was.type, GraphQLNonNull) and _is_stricter(str(field.type), str(was.type)):
                     text = f"{name}.{key} changed type from {was.type} to {field.type}"
                     yield Change(Level.SAFE, "FIELD_WIDENED", Coordinate(name, key), text)
