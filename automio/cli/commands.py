@@ -88,21 +88,25 @@ def pull(
 @app.command()
 def generate(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when files are stale.")] = False,
+    unused: Annotated[
+        bool, typer.Option("--unused", help="Warn of operations that no Python file of the project names.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Compile again after each change, until Ctrl-C.")] = False,
     config: Config = Path("codegen.toml"),
     as_json: Json = False,
 ) -> None:
     """Compile schema and operations into typed Python packages."""
     if watch:
-        if check or as_json:
-            raise typer.BadParameter("--watch goes with neither --check nor --json")
+        if check or as_json or unused:
+            raise typer.BadParameter("--watch goes with none of --check, --unused and --json")
         from automio.cli.watch import watch as keep_watching
 
         keep_watching(config, lambda report: show(report, as_json=False))
         return
     from automio.cli import generate as command
 
-    _end(command.run(config, check=check, quiet=as_json), as_json)
+    report = command.run(config, check=check, quiet=as_json)
+    _end(command.with_unused(report, config) if unused else report, as_json)
 
 
 @app.command()

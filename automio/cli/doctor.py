@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from automio.cli.endpoint import ask, find_endpoint
 from automio.cli.output import FINDINGS, OK, Line, Report, Stopped, number_of
 from automio.errors import AutomioError, CodegenError, ConfigError
-from automio.settings import DEFAULT_BASE_URL, Settings
+from automio.settings import DEFAULT_BASE_URL, Settings, Target
 
 
 class State(Enum):
@@ -47,8 +49,10 @@ def run(config: Path, timeout: float) -> Report:
         "codegen.toml": lambda: _config(config),
         "generated files": lambda: _generated(config),
         "server": lambda: _server(timeout),
+        "role": _role,
         "platform.toml": lambda: _platform(config.parent),
-        "database": _database,
+        "database": lambda: _database(timeout),
+        "cache": lambda: _cache(config, timeout),
     }
     findings = [_checked(name, check) for name, check in checks.items()]
     wrong = [finding for finding in findings if finding.state is State.WRONG]
@@ -149,9 +153,57 @@ def _platform(folder: Path) -> Finding:
     return Finding(FILE, State.FINE, f"{number_of(len(config.tokens), 'token')}, apps: {apps}")
 
 
-def _database() -> Finding:
-    if os.environ.get("DATABASE_URL"):
+def _role() -> Finding:
+    """Who the server takes us for: what a call may see, and what binds it to an organization."""
+    settings = Settings.read()
+    whose = f"organization {settings.organization_id}" if settings.organization_id is not None else "no organization"
+    if settings.target is Target.GATEWAY:
+        if settings.app_token is None:
+            return Finding("role", State.ABSENT, "no server is named")
+        return Finding("role", State.FINE, f"the token's organization; calls run as {whose} unless they name one")
+    if settings.hasura_graphql_admin_secret is None:
+        hint = "Without HASURA_GRAPHQL_ADMIN_SECRET Hasura gives what an unauthorized request may see."
+        return Finding("role", State.FINE, f"no admin secret; calls run as {whose} unless they name one", hint)
+    hint = "An admin is bound by automio alone. `automio export permissions` writes a role that Hasura binds too."
+    return Finding("role", State.FINE, f"admin; calls run as {whose} unless they name one", hint)
+
+
+def _database(timeout: float) -> Finding:
+    address = os.environ.get("DATABASE_URL", "").strip()
+    if address:
+        lost = _unreachable(address, 5432, timeout)
+        if lost:
+            return Finding("database", State.WRONG, f"DATABASE_URL: {lost}", "Is the server running there?")
         return Finding("database", State.FINE, "`automio serve` uses DATABASE_URL")
     from automio.local.cluster import Binaries
 
     return Finding("database", State.FINE, f"embedded PostgreSQL {Binaries.find().version}")
+
+
+def _cache(config: Path, timeout: float) -> Finding:
+    """What `generate` remembers, and the Redis server where one is named."""
+    settings = Settings.read()
+    remembered = config.parent / ".automio" / "cache" / f"{config.stem}.json"
+    text = "`generate` remembers its last run" if remembered.exists() else "`generate` has nothing remembered yet"
+    if settings.redis_url is None:
+        return Finding("cache", State.FINE, f"{text}; no REDIS_URL")
+    lost = _unreachable(settings.redis_url, 6379, timeout)
+    if lost:
+        return Finding("cache", State.WRONG, f"REDIS_URL: {lost}", "Is the server running there?")
+    return Finding("cache", State.FINE, f"{text}; Redis answers")
+
+
+def _unreachable(address: str, port: int, timeout: float) -> str:
+    """Why nothing answers at a URL's host, "" when something does, or when it names no host (a socket's folder)."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port or port
+    except ValueError:
+        return "it is not a URL"
+    if not host:
+        return ""
+    try:
+        with socket.create_connection((host, port), timeout):
+            return ""
+    except OSError as error:
+        return f"{host}:{port} was not reached: {error.strerror or error}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from automio.cli.init import place_schemas
@@ -66,6 +67,14 @@ def run(path: Path, *, check: bool = False, quiet: bool = False) -> Report:
     total = number_of(sum(len(names) for _, names in found), "file")
     lines.append(Line(f"{total} out of date: run `automio generate`"))
     return Report(tuple(lines), data, FINDINGS, diagnostics)
+
+
+def with_unused(report: Report, path: Path) -> Report:
+    """The report with a warning for each operation whose function no Python file of the project names."""
+    from automio.codegen.unused import unused_operations
+
+    found = unused_operations(read_config(path))
+    return replace(report, diagnostics=(*report.diagnostics, *found))
 
 
 def _edited(names: Sequence[str], check: bool) -> Iterator[Diagnostic]:

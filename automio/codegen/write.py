@@ -123,6 +123,11 @@ def _foreign(path: Path, message: str) -> Diagnostic:
     return Diagnostic(path.as_posix(), 1, 1, message, code="AUTOMIO-140", hint=hint)
 
 
+def is_generated(path: Path) -> bool:
+    """Is there a file that begins with our header?"""
+    return path.is_file() and _is_owned(path)
+
+
 def _is_owned(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(_PREFIX)) == _PREFIX
@@ -135,7 +140,7 @@ def _owned(config: CodegenConfig, known: Container[Path]) -> Iterator[Path]:
         return
     for folder in sorted(target.iterdir()):
         initial = folder / "__init__.py"
-        if folder.is_dir() and initial.is_file() and _is_owned(initial):
+        if folder.is_dir() and is_generated(initial):
             for base, _, names in os.walk(folder):
                 for name in sorted(names):
                     if name == MARKER or name.endswith(".py"):

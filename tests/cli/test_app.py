@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from automio.cli import app, commands, output
 from automio.errors import CodegenError, ConfigError, Diagnostic
 
-from .conftest import Run, clean_environment
+from .conftest import SDL, Run, clean_environment
 
 
 def ends_with(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -130,7 +133,6 @@ def test_an_unforeseen_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 def test_colours_on_a_terminal_alone(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
-    import os
 
     def seen(env: dict[str, str]) -> str:
         ours, theirs = pty.openpty()
@@ -154,3 +156,43 @@ def test_every_command_has_help() -> None:
     for command in commands.app.registered_commands:
         assert command.callback
         assert command.callback.__doc__
+
+
+def test_a_shell_completes_commands_and_options(tmp_path: Path) -> None:
+    def completed(words: str) -> list[str]:
+        env = clean_environment(_AUTOMIO_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
+        command = [sys.executable, "-m", "automio"]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert completed("automio ge") == ["generate"]
+    assert completed("automio export ") == ["allow-list", "permissions"]
+    assert {"--check", "--json", "--unused", "--watch"} <= set(completed("automio generate --"))
+    assert completed("automio generate --ch") == ["--check"]
+
+
+def test_completion_is_installed_in_the_home_folder(tmp_path: Path) -> None:
+    if not shutil.which("bash"):
+        pytest.skip("bash is not installed")
+    line = f"{shlex.quote(sys.executable)} -m automio --install-completion; true"
+    env = clean_environment(HOME=str(tmp_path), PYTHONPATH=os.environ.get("PYTHONPATH", ""))
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert "bash completion installed" in done.stdout, done.stdout + done.stderr
+    assert "automio" in (tmp_path / ".bash_completions" / "automio.sh").read_text()
+
+
+def test_long_work_is_told_on_a_terminal_alone(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    (tmp_path / "schema").mkdir()
+    (tmp_path / "schema/all.graphql").write_text(SDL)
+    (tmp_path / "codegen.toml").write_text("")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "automio", "generate"]
+    env = clean_environment(TERM="xterm")
+    piped = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True)
+    os.close(theirs)
+    assert "compiling" in os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "compiling" not in piped.stdout
+    again = subprocess.run([*command, "--check"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert again.stderr == ""

@@ -158,3 +158,25 @@ def test_deleting_an_operation_deletes_its_function(automio: Run, project: Path)
     assert "app_130/orders.py" in report["replaced"]
     for name in ("app_130/orders.py", "app_130/aio/orders.py"):
         assert "all_orders" not in (project / name).read_text()
+
+
+def test_unused_operations_are_told_where_asked(automio: Run, project: Path) -> None:
+    (project / "queries/orders.graphql").write_text(f"{QUERY}query Seldom {{ app_130_orders {{ id }} }}\n")
+    (project / "app.py").write_text("from app_130 import orders\n\norders.all_orders()\n")
+    for hidden in (".venv/x.py", "node_modules/x.py", "venv2/lib/x.py"):
+        (project / hidden).parent.mkdir(parents=True)
+        (project / hidden).write_text("seldom")
+    (project / "venv2/pyvenv.cfg").write_text("")
+    assert "AUTOMIO-133" not in automio("generate").stdout
+    done = automio("generate", "--unused")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[:4] == [
+        "queries/orders.graphql:2:7: no Python file of this project names app_130.orders.seldom [AUTOMIO-133]",
+        "  2 | query Seldom { app_130_orders { id } }",
+        "    |       ^",
+        "  hint: Remove the operation, if nobody else calls it.",
+    ]
+    assert done.stdout.count("AUTOMIO-133") == 1
+    (project / "job.py").write_text("call('seldom')\n")
+    assert "diagnostics" not in json.loads(automio("generate", "--unused", "--check", "--json").stdout)
+    assert automio("generate", "--watch", "--unused").returncode == 2
