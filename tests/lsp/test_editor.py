@@ -100,6 +100,63 @@ async def test_constraints_complete(client: LanguageClient) -> None:
     assert "uq_app_130_orders_orderId_org" in found
 
 
+async def test_columns_of_a_row_complete(client: LanguageClient) -> None:
+    found = await completions(client, 'from app_130 import orders\norders.insert({"|"})\n')
+    assert {"status", "buyer_login", "messages"} <= found
+    assert "organization_id" not in found, "the scope gives it"
+
+
+async def test_columns_of_an_order_complete(client: LanguageClient) -> None:
+    found = await completions(client, 'from app_130 import orders\norders.find(order_by={"|"})\n')
+    assert {"created_at", "status"} <= found
+    found = await completions(client, 'from app_130 import orders\norders.find(order_by={"created_at": "|"})\n')
+    assert {"asc", "desc_nulls_last"} <= found
+
+
+async def test_columns_in_lists_complete(client: LanguageClient) -> None:
+    found = await completions(client, 'from app_130 import orders\norders.find(distinct_on=["|"])\n')
+    assert {"created_at", "status"} <= found
+    text = 'from app_130 import orders\nname = "uq_app_130_orders_orderId_org"\n'
+    found = await completions(client, f'{text}orders.upsert_many([], on_conflict=name, update=["|"])\n')
+    assert {"status", "total"} <= found
+    found = await completions(client, 'from app_130 import orders\norders.aggregate(sum=["|"])\n')
+    assert "total" in found and "status" not in found, "a text has no sum"
+
+
+async def test_keys_below_a_relationship_complete(client: LanguageClient) -> None:
+    found = await completions(client, 'from app_130 import orders\norders.find(where={"messages": {"|"}})\n')
+    assert {"message_content", "sent_at", "order"} <= found
+    assert "buyer_login" not in found, "that is a column of orders"
+
+
+async def test_arguments_of_an_operation_complete(client: LanguageClient) -> None:
+    found = await completions(client, "from app_130 import orders\norders.get_by_order_id(|)\n")
+    assert {"order_id=", "organization_id="} <= found
+    found = await completions(client, 'from app_130.aio import orders\norders.find(where={"|"})\n')
+    assert {"order_id", "messages"} <= found
+
+
+async def test_hovering_over_a_derived_function_says_so(client: LanguageClient) -> None:
+    async with opened(client, "from app_130.aio import orders\norders.fi|nd()\n") as position:
+        params = types.HoverParams(text_document=types.TextDocumentIdentifier(uri=URI), position=position)
+        answer = await client.text_document_hover_async(params)
+    assert answer
+    text = answer.contents.value if isinstance(answer.contents, types.MarkupContent) else str(answer.contents)
+    assert "async def" in text or "CoroutineType" in text
+    assert "Safe to repeat" in text and "derived: orders.find" in text
+
+
+async def test_the_definition_of_an_attribute_is_its_model(client: LanguageClient) -> None:
+    text = "from app_130 import orders\nfor order in orders.find():\n    print(order.buyer_lo|gin)\n"
+    async with opened(client, text) as position:
+        params = types.DefinitionParams(text_document=types.TextDocumentIdentifier(uri=URI), position=position)
+        answer = await client.text_document_definition_async(params)
+    (place,) = answer if isinstance(answer, list) else [answer]
+    assert isinstance(place, types.Location) and place.uri == (ROOT / "app_130" / "orders.py").as_uri()
+    line = (ROOT / "app_130" / "orders.py").read_text().splitlines()[place.range.start.line]
+    assert line.strip().startswith("buyer_login: ")
+
+
 async def test_hovering_shows_the_docstring_and_its_source(client: LanguageClient) -> None:
     async with opened(client, "from app_130 import orders\norders.get_by_or|der_id\n") as position:
         params = types.HoverParams(text_document=types.TextDocumentIdentifier(uri=URI), position=position)
