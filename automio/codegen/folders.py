@@ -83,18 +83,20 @@ def _at_once(folder: Path, changed: Mapping[Path, bytes], removed: Collection[Pa
 
 
 def _lay_out(folder: Path, beside: Path, changed: Mapping[Path, bytes], removed: Collection[Path]) -> None:
-    gone = {*changed, *removed}
+    gone = {str(path) for path in (*changed, *removed)}
     for base, folders, names in os.walk(folder):
         here = Path(base).relative_to(folder)
-        stays = [name for name in names if here / name not in gone]
+        prefix = "" if here == Path() else f"{here}{os.sep}"
+        stays = [name for name in names if prefix + name not in gone]
         links = [name for name in folders if Path(base, name).is_symlink()]
-        emptied = not stays and any(here / name in gone for name in names)
+        emptied = not stays and len(stays) < len(names)
         if here.name == _CACHE and not (beside / here.parent).is_dir():
             continue
-        if not emptied and (stays or links or not (folders or names)):
+        if not emptied and (stays or links or not folders):
             (beside / here).mkdir(parents=True, exist_ok=True)
+        there = str(beside / here)
         for name in (*stays, *links):
-            _link(Path(base, name), beside / here / name)
+            _link(f"{base}{os.sep}{name}", f"{there}{os.sep}{name}")
         folders.sort(key=lambda name: name == _CACHE)  # a folder with nothing but these goes, see _remove_empty
     for path, content in changed.items():
         target, old = beside / path, folder / path
@@ -108,14 +110,12 @@ def _lay_out(folder: Path, beside: Path, changed: Mapping[Path, bytes], removed:
             shutil.copymode(before, base)
 
 
-def _link(old: Path, new: Path) -> None:
-    if old.is_symlink():
-        new.symlink_to(old.readlink())
-        return
+def _link(old: str, new: str) -> None:
+    """Texts and no Path: a package may have thousands of files, and this is all that is done with most of them."""
     try:
-        new.hardlink_to(old)
-    except OSError:
-        shutil.copy2(old, new)
+        os.link(old, new, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copy2(old, new, follow_symlinks=False)
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -92,6 +92,7 @@ def changing(project: Callable[..., Path]) -> Change:
     return Change(project("sample").parent)
 
 
+@pytest.mark.timeout(600)
 def test_killed_at_every_step(changing: Change) -> None:
     assert changing.old != changing.new
     seen: list[bool] = []
@@ -115,6 +116,7 @@ def test_killed_at_every_step(changing: Change) -> None:
     assert len(seen) > 10 and seen[0] is False and seen[-1] is True
 
 
+@pytest.mark.timeout(600)
 def test_killed_at_any_moment(changing: Change) -> None:
     seed = random.randrange(2**32)
     moments = random.Random(seed)
