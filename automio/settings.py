@@ -31,6 +31,8 @@ from automio.request import UNSET
 
 DEFAULT_BASE_URL: Final = "https://automio.com"
 DEFAULT_TIMEOUT: Final = 30.0
+DEFAULT_KEEP_ALIVE: Final = 20.0
+DEFAULT_RECONNECT_TIMEOUT: Final = 300.0
 
 
 class Target(Enum):
@@ -61,6 +63,10 @@ class Settings:
     redis_password: str | None = None
     timeout: float = DEFAULT_TIMEOUT
     """Seconds for one request, connecting and reading included."""
+    keep_alive: float = DEFAULT_KEEP_ALIVE
+    """Seconds of silence after which a subscription's server is asked whether it is there; half as many to answer."""
+    reconnect_timeout: float = DEFAULT_RECONNECT_TIMEOUT
+    """Seconds for which a subscription's lost connection is tried again."""
     given: frozenset[str] = field(default=frozenset(), compare=False)
     """The names that were arguments, not environment."""
 
@@ -234,11 +240,13 @@ _VARIABLES: Final = {
     "redis_db": ("REDIS_DB", _count),
     "redis_password": ("REDIS_PASSWORD", _text),
     "timeout": ("AUTOMIO_TIMEOUT", _seconds),
+    "keep_alive": ("AUTOMIO_KEEP_ALIVE", _seconds),
+    "reconnect_timeout": ("AUTOMIO_RECONNECT_TIMEOUT", _seconds),
 }
 _SECRETS: Final = {"app_token", "hasura_graphql_admin_secret", "cache_service_token", "redis_url", "redis_password"}
 _GATEWAY_ONLY: Final = {"api_base_url", "app_token"}
 _HASURA_ONLY: Final = {"hasura_graphql_endpoint", "hasura_graphql_admin_secret"}
-_WITH_DEFAULT: Final = {"api_base_url", "redis_host", "redis_port", "redis_db", "timeout"}
+_WITH_DEFAULT: Final = {"api_base_url", "redis_host", "redis_port", "redis_db", "timeout", "keep_alive", "reconnect_timeout"}
 
 
 # The .env reader.

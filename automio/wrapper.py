@@ -53,6 +53,8 @@ class API:
         redis_db: int | None | Unset = UNSET,
         redis_password: str | None | Unset = UNSET,
         timeout: float | None | Unset = UNSET,
+        keep_alive: float | None | Unset = UNSET,
+        reconnect_timeout: float | None | Unset = UNSET,
         middleware: Iterable[Middleware] = (),
         cache_when_down: WhenDown | None = None,
     ) -> None:
@@ -73,6 +75,8 @@ class API:
             redis_db=redis_db,
             redis_password=redis_password,
             timeout=timeout,
+            keep_alive=keep_alive,
+            reconnect_timeout=reconnect_timeout,
         )
         self._client = Client(self.settings, middleware)
         self._ambient = Ambient(self._client)

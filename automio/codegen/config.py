@@ -38,7 +38,7 @@ from automio.errors import CodegenError, ConfigError, Diagnostic
 
 DERIVED = (
     "get get_by find iterate count aggregate insert insert_many upsert_many update update_many update_by_pk delete "
-    "delete_by_pk"
+    "delete_by_pk watch"
 ).split()
 """Kinds of derived functions, as `[tables.X] derived` names them."""
 

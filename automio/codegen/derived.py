@@ -16,6 +16,7 @@ a user's, through the same scoping walk. There is no second path to the wire.
 | update, update_by_pk | update, update_by_pk | the filter or key, and `_set`, `_inc`, `_append`, …: what the schema has | rows affected; Row or None |
 | update_many | update_many | a list of filters with changes | rows affected, by element |
 | delete, delete_by_pk | delete, delete_by_pk | the filter or key | rows affected; Row or None |
+| watch | list, of the subscriptions | every argument of the list is a variable | rows, again after each change |
 
 What the schema doesn't offer is absent: a root field that a role hasn't got, a constraint without a description. What
 scoping refuses is absent too (writes to a table that all organizations share). The organization's column is dropped from
@@ -66,6 +67,7 @@ from automio.scope.policy import Policy
 from automio.scope.values import python_fields
 
 _OPERATORS = "_set _inc _append _prepend _delete_key _delete_elem _delete_at_path".split()
+_LIST_ARGUMENTS = ("where", "order_by", "limit", "offset", "distinct_on")
 AGGREGATE_FUNCTIONS = ("sum", "avg", "min", "max")
 
 
@@ -88,27 +90,31 @@ class _Writer:
     row: str
     """The fragment that selects every column: the row's class name."""
     tenant: str
+    watched: Root | None
+    """The list among the subscriptions."""
 
     def documents(self) -> Iterator[Derived]:
         yield from self.reads()
         yield from self.writes()
+        if self.watched:
+            variables = self.plain(self.watched, _LIST_ARGUMENTS)
+            yield self.make("watch", "watch", "subscription", self.watched, variables, self.row_selection)
 
     def reads(self) -> Iterator[Derived]:
         by_pk, listing = self.roots.get(RootKind.BY_PK), self.roots.get(RootKind.LIST)
         aggregate = self.roots.get(RootKind.AGGREGATE)
         if by_pk:
             yield self.make("get", "get", "query", by_pk, self.key(by_pk.arguments), self.row_selection)
-        arguments = ["where", "order_by", "limit", "offset", "distinct_on"]
         if listing:
             yield from self.by_unique_key(listing)
-            yield self.make("find", "find", "query", listing, self.plain(listing, arguments), self.row_selection)
+            yield self.make("find", "find", "query", listing, self.plain(listing, _LIST_ARGUMENTS), self.row_selection)
             if self.pages():
                 variables = self.plain(listing, ["where", "order_by", "limit"])
                 yield self.make("iterate", "iterate", "query", listing, variables, self.row_selection)
         if aggregate:
             variables = self.plain(aggregate, ["where"])
             yield self.make("count", "count", "query", aggregate, variables, "aggregate { count }")
-            variables = self.plain(aggregate, arguments)
+            variables = self.plain(aggregate, _LIST_ARGUMENTS)
             yield self.make("aggregate", "aggregate", "query", aggregate, variables, "aggregate { count }")
 
     def writes(self) -> Iterator[Derived]:
@@ -324,7 +330,9 @@ def derive(
 ) -> list[OperationIR]:
     """The derived functions of a table, of the asked kinds. `row`: the class of a whole row; `taken`: names of functions."""
     tenant = index.tenant_column if index.tenant_column in table.columns else None
-    writer = _Writer(table, index.table_roots(table.type), row, tenant or "")
+    lists = [root for root in index.roots.get("subscription", {}).values() if root.kind is RootKind.LIST]
+    watched = next((root for root in lists if root.table == table.type), None)
+    writer = _Writer(table, index.table_roots(table.type), row, tenant or "", watched)
     fragment = f"fragment {row} on {table.type} {{ {' '.join(table.columns)} }}"
     names = set(taken)
     found: list[OperationIR] = []

@@ -33,7 +33,9 @@ from automio.dialect.scalars import Scalar
 from automio.scope.rules import Missing, ValueRule
 from automio.scope.values import python_fields
 
-_CALL, _CLIENT, _MODEL, _PAGES = (f"automio.runtime.{name}" for name in ("call", "client", "model", "pages"))
+_CALL, _CLIENT, _MODEL, _PAGES, _SUBSCRIBE = (
+    f"automio.runtime.{name}" for name in ("call", "client", "model", "pages", "subscribe")
+)
 _NULL_IS_FINE = frozenset({Missing.KEEP, Missing.EMPTY})
 
 
@@ -231,6 +233,7 @@ class Renderer:
             ("rules", scoped.rules),
             ("dropped", scoped.dropped),
             ("plan", scoped.plan),
+            ("cursor", op.cursor),
         ):
             if given:
                 parts.append(f"{name}={_source(given, imports)}")
@@ -293,6 +296,11 @@ class Renderer:
         )
         if paged:
             return self.paged(module, op, signature, variables, organization, value, doc, imports, awaits=awaits)
+        if op.kind == "subscription":
+            subscribe = imports.use(_SUBSCRIBE, "subscribe_async" if awaits else "subscribe", within=names.values())
+            answers = imports.use(_SUBSCRIBE, "AsyncSubscription" if awaits else "Subscription", checking=True)
+            call = f"{subscribe}({constant}, {variables}, {organization})"
+            return f"def {op.function}({signature}) -> {answers}[{value}]:\n{doc}\n    return {call}\n\n"
         runner = imports.use(_CLIENT, "run_async" if awaits else "run", within=names.values())
         call = f"{'await ' if awaits else ''}{runner}({constant}, {variables}, {organization})"
         if op.derived == "update_many":
@@ -361,6 +369,7 @@ def _source(value: object, imports: Imports) -> str:
     for module, names in (
         ("automio.scope.values", ("Rule", "ValueRule", "Missing")),
         ("automio.scope.reshape", ("Step", "Action")),
+        ("automio.scope.cursor", ("Cursor",)),
     ):
         for name in names:
             if f"{name}(" in text or f"{name}." in text:
@@ -453,7 +462,11 @@ def _function_doc(
     optional = [d for d in op.variables.values() if not _required(d)] if not op.derived else []
     for definition in optional:
         lines += _optional_doc(op, definition, names)
+    if op.kind == "subscription":
+        lines.append(_STREAM_DOC if op.cursor else _LIVE_DOC)
     safe = "Safe to repeat." if op.kind == "query" else "Not sent again once the server may have seen it."
+    if op.kind == "subscription":
+        safe = "A lost connection is made again."
     raises = ["ScopeError", "TransportError", "ResponseError"] if tenancy else ["TransportError", "ResponseError"]
     lines += [f"Raises {', '.join(raises)}. {safe}", f"Source: {op.source}"]
     return lines
@@ -486,6 +499,8 @@ def _what(module: Module, op: OperationIR, models: OperationModels) -> tuple[str
     if models.unwrap[-1:] == ("affected_rows",):
         return f"The number of {table} that were {_PARTICIPLES[kind]}.", ""
     match kind:
+        case RootKind.STREAM:
+            return f"The {table} behind the cursor, in batches.", ""
         case RootKind.LIST:
             return f"The matching {table}; an empty list when none match.", ""
         case RootKind.BY_PK:
@@ -520,6 +535,13 @@ _CHANGES = {
     "delete_elem": "takes the element at an index out of JSON",
     "delete_at_path": "takes out of JSON what is at a path",
 }
+_LIVE_DOC = (
+    "An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with` does."
+)
+_STREAM_DOC = (
+    "An iterator over batches: each row once, also when the connection is lost, as long as the cursor's column grows and is "
+    "unique. Close it: `with` does."
+)
 _DERIVED_DOCS: dict[str, tuple[str, str]] = {
     "get": ("The row of {table} with this key, or None.", ""),
     "get_by": ("The row of {table} with this unique key, or None.", ""),
@@ -555,6 +577,10 @@ _DERIVED_DOCS: dict[str, tuple[str, str]] = {
     "delete": (
         "The number of {table} that were deleted.",
         "An empty filter is refused; `all_rows()` means every row of the organization.",
+    ),
+    "watch": (
+        "The matching {table}, now and after each change.",
+        "`where` left out or None: every row; `limit` counts rows.",
     ),
     "delete_by_pk": ("The deleted row of {table}, or None when there is no such row.", ""),
 }

@@ -24,7 +24,7 @@ from automio.scope.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Groundwork:
-    """`places`: operation name -> (module, function), subscriptions left out; `types`: what derived functions name."""
+    """`places`: operation name -> (module, function); `types`: what derived functions name."""
 
     index: SchemaIndex
     policy: Policy
@@ -48,7 +48,7 @@ def lay_groundwork(
     policy = policy_of(config, index)
     tables = tuple(table for table in index.tables.values() if table.app == app)
     modules = module_names(tables)
-    places = {located.name: place for located in operations if (place := place_of(located, queries, index, modules))}
+    places = {located.name: place_of(located, queries, index, modules) for located in operations}
     own = {table.type: config.tables[table.type].model if table.type in config.tables else "" for table in tables}
     rows = {table.type: own[table.type] or row_class(table) for table in tables}
     derived: list[OperationIR] = []
@@ -79,13 +79,9 @@ def policy_of(config: CodegenConfig, index: SchemaIndex) -> Policy:
     return Policy(frozenset(safe), config.writable_shared_tables)
 
 
-def place_of(
-    located: Located, queries: Queries, index: SchemaIndex, modules: Mapping[str, str]
-) -> tuple[str, str] | None:
-    """(module, function) of an operation, by the table of its first root field; None for a subscription."""
+def place_of(located: Located, queries: Queries, index: SchemaIndex, modules: Mapping[str, str]) -> tuple[str, str]:
+    """(module, function) of an operation, by the table of its first root field."""
     kind: OperationKind = located.operation.operation.value
-    if kind == "subscription":
-        return None
     root = index.roots.get(kind, {}).get(first_root(located.node, queries))
     table = root.table or root.type.strip("[]!") if root else ""
     return modules.get(table, OTHER_MODULE), function_name(located.name)

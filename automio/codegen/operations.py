@@ -9,8 +9,7 @@ The steps, each collecting its diagnostics:
    the schema that the package reaches; aliases without the app's id (naming.py); the scoping walk.
 
 Each operation is validated with the fragments that it reaches, so one broken operation hides no fault of another.
-Codes: 120 syntax, 121 validation, 122 no name, 123 a name twice, 124 a fragment that nothing uses (a warning), 125 a
-subscription (a warning: not generated yet), 126 a filter of an update or delete that may be absent (a warning), 127 no
+Codes: 120 syntax, 121 validation, 122 no name, 123 a name twice, 124 a fragment that nothing uses (a warning), 126 a filter of an update or delete that may be absent (a warning), 127 no
 package, 128 introspection, 132 something deprecated (a warning). What scoping refuses keeps the code of scope/refusals.py.
 """
 
@@ -64,7 +63,9 @@ from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex
 from automio.dialect.names import split_app
 from automio.dialect.sdl import BUILT_IN, Sdl, position
 from automio.errors import Diagnostic, ScopeError
+from automio.scope.cursor import Cursor
 from automio.scope.policy import Policy
+from automio.scope.stream import resumable
 from automio.scope.walk import ScopedDocument, scope_document
 
 # What these rules say is said here across files, or is no fault of an operation.
@@ -146,6 +147,8 @@ class OperationIR:
     """Of a derived `aggregate`: function -> Python name of each column that it takes -> the column."""
     table: str = ""
     """The module's table without the app, for the gateway's `?table=`."""
+    cursor: Cursor | None = None
+    """Of a stream: how it goes on after a lost connection."""
 
     @property
     def operation(self) -> OperationDefinitionNode:
@@ -353,10 +356,6 @@ def resolve(operations: Iterable[Located], queries: Queries, context: Context, f
         if faults:
             continue
         node = located.operation
-        if node.operation.value == "subscription":
-            message = f"subscription `{located.name}` is not generated yet"
-            findings.warning(located, node, message, "AUTOMIO-125", "It is validated; a later version compiles it.")
-            continue
         introspection = next((f for f in flat_fields(node.selection_set, queries.fragment_nodes) if _is_meta(f)), None)
         if introspection:
             message = f"`{introspection.name.value}` is about the schema and has no typed function"
@@ -377,7 +376,7 @@ def resolve_document(
     """One valid document through the scoping walk; None, and a diagnostic at the field, when that refuses it."""
     node = located.operation
     try:
-        scoped = scope(document, context.index, context.policy)
+        scoped, cursor = resumable(scope(document, context.index, context.policy), context.index)
     except ScopeError as error:
         place = _node_at(document, error.path)
         owner = next((f for f in _files_of(located, document) if _stands_in(place, f)), located)
@@ -394,6 +393,7 @@ def resolve_document(
         scoped=scoped,
         source=located.place,
         description=_comment(node),
+        cursor=cursor,
     )
 
 

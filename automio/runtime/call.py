@@ -20,6 +20,7 @@ from automio.scope.rules import Rule, retarget
 if TYPE_CHECKING:
     from automio.dialect.index import OperationKind, SchemaIndex
     from automio.runtime.decode import Decoder
+    from automio.scope.cursor import Cursor
 
 T = TypeVar("T")
 
@@ -99,6 +100,8 @@ class BoundOperation:
     plan: ReshapePlan = ()
     renamed: tuple[str, str] | None = None
     """("app_130_", "app_131_") when another installation is called: names of constraints in values change too."""
+    cursor: Cursor | None = None
+    """Of a stream: how it goes on after a lost connection."""
     sends_name: bool = True
     """False for a document sent as written whose caller gave no operation name."""
 
@@ -129,6 +132,7 @@ class Operation(Generic[T]):
     rules: tuple[Rule, ...] = field(default=(), repr=False)
     dropped: frozenset[str] = field(default=frozenset(), repr=False)
     plan: ReshapePlan = field(default=(), repr=False)
+    cursor: Cursor | None = field(default=None, repr=False)
     repeat: Repeat = Repeat.WHEN_SAFE
     _bound: dict[str, BoundOperation] = field(default_factory=dict, init=False, repr=False)
     _decoder: list[Decoder[T]] = field(default_factory=list, init=False, repr=False)
@@ -157,6 +161,7 @@ class Operation(Generic[T]):
             dropped=self.dropped,
             plan=self.plan,
             renamed=renamed,
+            cursor=self.cursor,
         )
 
     @property

@@ -27,7 +27,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -41,9 +41,10 @@ from automio.scope.values import check_organization
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from automio.runtime.chain import Middleware
+    from automio.runtime.chain import Middleware, Next
     from automio.runtime.http import HttpTransport
     from automio.runtime.scoping import ScopedOperation
+    from automio.runtime.socket import Feed
     from automio.runtime.transport import Reply
     from automio.settings import Settings
 
@@ -169,7 +170,8 @@ class Client:
         from automio.runtime.chain import fold
 
         self.settings = settings
-        self._chain = fold(middleware, self._send)
+        self._middleware = tuple(middleware)
+        self._chain = fold(self._middleware, self._send)
         self._apps: dict[str, str] = {}
         self._apps_known = -1
         self._sessions = PerLoop(partial(_transport, settings))  # not a method: it would keep the client alive
@@ -182,9 +184,13 @@ class Client:
         self, operation: Operation[T], variables: dict[str, Any], organization_id: int | None | Unset
     ) -> Coroutine[Any, Any, T]:
         """A coroutine of the operation's result. The organization is that of this moment and thread, not of the await."""
+        return self._run(operation, self.call(operation, variables, organization_id))
+
+    def call(self, operation: Operation[Any], variables: dict[str, Any], organization_id: int | None | Unset) -> Call:
+        """The call that a typed function makes here and now. Raises ScopeError."""
         bound = operation.bound(self.app_of(operation.facts))
         organization = self._organization_of(bound, organization_id)
-        return self._run(operation, Call(bound, variables, organization, repeat=operation.repeat))
+        return Call(bound, variables, organization, repeat=operation.repeat)
 
     async def _run(self, operation: Operation[T], call: Call) -> T:
         return operation.decoder(await self._chain(call), call.organization)
@@ -207,6 +213,16 @@ class Client:
     def perform(self, call: Call) -> Awaitable[Reply]:
         """The answer to a call that is complete: an ad-hoc document of services/tables.py."""
         return self._chain(call)
+
+    def chain_to(self, send: Next) -> Callable[[Call], Awaitable[Reply]]:
+        """Scoping and the hooks around another end than one request: a subscription's start."""
+        from automio.runtime.chain import fold
+
+        return fold(self._middleware, send)
+
+    def open_feed(self, operation: ScopedOperation) -> Awaitable[Feed]:
+        """Past the hooks: the answers to a subscription, from now on."""
+        return self._sessions.current().subscribe(operation)
 
     def introspect(self, operation: ScopedOperation) -> Awaitable[Reply]:
         """Past the hooks: for introspection."""

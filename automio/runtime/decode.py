@@ -50,7 +50,7 @@ class Decoder(Generic[T]):
         model: type[BaseModel] = operation.result()
         reads_lists = _reads_lists(operation.plan)
         if reads_lists:
-            model = _with_lists(model, operation.plan)
+            model = _with_lists(model, tuple(s for s in operation.plan if s.action is not Action.STRIP))
         adapter: TypeAdapter[Any] = TypeAdapter(_envelope(model))
         self._validate_json = adapter.validator.validate_json
         self._validate_python = adapter.validator.validate_python
@@ -216,7 +216,7 @@ def _envelope(model: type[BaseModel]) -> Any:
 
 
 def _reads_lists(plan: ReshapePlan) -> bool:
-    """True when the model alone can undo the plan: rows by key at the root, and nothing else."""
+    """True when the model alone can undo the plan: rows by key at the root, helper keys that it ignores, nothing else."""
     return all(len(step.path) == 1 and step.action is not Action.OWN for step in plan)
 
 

@@ -1,4 +1,4 @@
-"""ScopedOperation -> HTTP -> Reply, on gql's aiohttp transport. The one importer of gql; next: decode.py.
+"""ScopedOperation -> HTTP -> Reply, on gql's aiohttp transport. Next: decode.py. Subscriptions: socket.py.
 
 gql opens, keeps and closes the session. What it would do for each request is left out: print the document (half of its
 time; ours was printed when it was generated) and read the body's JSON (pydantic-core reads the bytes). So the body is
@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import aiohttp
@@ -36,6 +36,9 @@ from automio.runtime.transport import Reply
 from automio.runtime.wire import BUSY, Busy, again, failure, retry_after, session_arguments, user_agent
 from automio.settings import Settings, Target
 
+if TYPE_CHECKING:
+    from automio.runtime.socket import Feed, Sockets
+
 _LONGEST_KEPT: Final = 65_536
 """Characters of a document whose part of the body is kept."""
 _LARGE: Final = 1_000_000
@@ -51,6 +54,9 @@ class HttpTransport:
         self._seconds = settings.timeout
         self._secrets = settings.secrets
         self._gql = _PooledTransport(str(self._url), _headers(settings), settings.timeout)
+        self._keep_alive = settings.keep_alive
+        self._credentials = _credentials(settings)
+        self._sockets: Sockets | None = None
         self._lifetime: AsyncGenerator[None] | None = None
         self._closed = False
 
@@ -75,12 +81,41 @@ class HttpTransport:
             seconds=self._seconds,
         )
 
+    async def subscribe(self, operation: ScopedOperation) -> Feed:
+        """Start a subscription over the transport's socket. Raises socket.Lost for what may be tried again."""
+        if self._closed:
+            raise TransportError("this client is closed, nothing was sent.", sent=False, hint="Make a new API().")
+        if self._sockets is None:
+            from automio.runtime.socket import Sockets
+
+            self._sockets = Sockets(
+                self._session,
+                self._credentials,
+                seconds=self._seconds,
+                keep_alive=self._keep_alive,
+                secrets=self._secrets,
+            )
+        what = operation.operation
+        return await self._sockets.subscribe(
+            self._address(operation), self._encode(operation), what.source, keep_all=what.cursor is not None
+        )
+
     async def close(self) -> None:
         """Close the session. What is under way fails; later sends raise TransportError."""
         self._closed = True
+        if self._sockets is not None:
+            await self._sockets.close()
         lifetime, self._lifetime = self._lifetime, None
         if lifetime is not None:
             await lifetime.aclose()
+
+    async def _session(self) -> aiohttp.ClientSession:
+        return self._gql.session or await self._open()
+
+    def _address(self, operation: ScopedOperation) -> URL:
+        if self._hasura:
+            return self._url
+        return _gateway_url(self._url, operation.operation.app, operation.operation.table)
 
     async def _open(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -118,13 +153,10 @@ class HttpTransport:
 
     async def _once(self, operation: ScopedOperation, body: bytes) -> Reply:
         session = self._gql.session or await self._open()
-        url = self._url
-        if not self._hasura:
-            url = _gateway_url(url, operation.operation.app, operation.operation.table)
         status = 0
         try:
             async with session.post(
-                url,
+                self._address(operation),
                 data=body if len(body) < _LARGE else io.BytesIO(body),
                 headers=operation.headers or None,
                 allow_redirects=False,
@@ -181,16 +213,19 @@ def _target_url(settings: Settings) -> str:
 
 def _headers(settings: Settings) -> dict[str, str]:
     """Credentials stand in the session's own headers. Raises ConfigError for an absent token: never "App-Token None"."""
-    headers = {
+    return {
         "Accept": "application/json",
         "Content-Type": "application/json",
         "User-Agent": user_agent(),
+        **_credentials(settings),
     }
+
+
+def _credentials(settings: Settings) -> dict[str, str]:
     if settings.target is Target.GATEWAY:
-        headers["Authorization"] = f"App-Token {settings.require('app_token')}"
-    elif settings.hasura_graphql_admin_secret is not None:
-        headers["x-hasura-admin-secret"] = settings.hasura_graphql_admin_secret
-    return headers
+        return {"Authorization": f"App-Token {settings.require('app_token')}"}
+    secret = settings.hasura_graphql_admin_secret
+    return {"x-hasura-admin-secret": secret} if secret is not None else {}
 
 
 @lru_cache(maxsize=1024)

@@ -93,6 +93,13 @@ class ScopedOperation:
         headers = {**self._headers, name: value}
         return ScopedOperation(_SEAL, self._operation, self._variables, self._organization, self._repeat, headers)
 
+    def moved(self, variables: Mapping[str, Any]) -> ScopedOperation:
+        """The same stream from another place: of `variables`, those of its cursor count, and nothing else changes."""
+        cursor = self._operation.cursor
+        names = {name for _, name in cursor.variables} | {cursor.whole} - {""} if cursor is not None else set[str]()
+        values = {**self._variables, **{name: value for name, value in variables.items() if name in names}}
+        return ScopedOperation(_SEAL, self._operation, values, self._organization, self._repeat, self._headers)
+
 
 def scope(call: Call) -> ScopedOperation:
     """What is sent for a call. Raises ScopeError, and then nothing is sent."""

@@ -1,10 +1,11 @@
 """ReshapePlan + response -> response, as the caller's own document would have shaped it. Made by walk.py; runs per call.
 
-Three things of the scoped document look different from what was asked, and each has one action:
+Some things of the scoped document look different from what was asked, and each has one action:
 - a row by key was asked as a list of at most one row: FIRST makes it that row, or None;
 - an update or delete by key was asked as one by filter: RETURNING_FIRST takes the row out of `returning`;
 - an object relationship cannot be filtered: the row came with its organization under a helper key. OWN makes a row of
-  another organization None and takes the helper away.
+  another organization None and takes the helper away;
+- the rows of a stream came with the column of its cursor under a helper key: STRIP takes it away (stream.py).
 
 Places are paths of response keys, never names of fields: a list may be called `x_by_pk`. The steps stand in the order of
 the document, outer before inner, so an inner path is written in the final shape. No import of graphql-core here.
@@ -23,6 +24,7 @@ class Action(Enum):
     FIRST = "first"
     RETURNING_FIRST = "returning_first"
     OWN = "own"
+    STRIP = "strip"
 
     def __repr__(self) -> str:
         return f"Action.{self.name}"
@@ -65,12 +67,20 @@ def _go(node: Any, path: tuple[str, ...], depth: int, step: Step, organization: 
             node[key] = _first(below)
         elif step.action is Action.RETURNING_FIRST:
             node[key] = _first(below.get("returning")) if type(below) is dict else None
+        elif step.action is Action.STRIP:
+            _strip(below, step.helper)
         else:
             node[key] = _own(below, step.helper, organization)
 
 
 def _first(rows: Any) -> Any:
     return rows[0] if type(rows) is list and rows else None
+
+
+def _strip(rows: Any, helper: str) -> None:
+    for row in rows if type(rows) is list else [rows]:
+        if type(row) is dict:
+            row.pop(helper, None)
 
 
 def _own(row: Any, helper: str, organization: int | None) -> dict[str, Any] | None:

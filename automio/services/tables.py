@@ -23,12 +23,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from automio.dialect.index import OperationKind, SchemaIndex
 from automio.dialect.names import split_app
-from automio.errors import GraphQLErrors
+from automio.errors import GraphQLErrors, ScopeError
 from automio.request import UNSET, GraphQLError, GraphQLRequest, GraphQLResponse, Unset
 from automio.runtime.call import BoundOperation, Call, Reach, Repeat, registered_facts
 from automio.runtime.client import Client, run_sync
 from automio.runtime.decode import decode_document, graphql_errors
 from automio.runtime.scoping import introspection
+from automio.runtime.subscribe import Answers, AsyncSubscription, Subscription
+from automio.runtime.transport import Reply
+from automio.scope.reshape import ReshapePlan
 
 if TYPE_CHECKING:
     from graphql import DocumentNode, SelectionSetNode
@@ -137,6 +140,69 @@ class Tables:
         repeat: Repeat = Repeat.WHEN_SAFE,
     ) -> GraphQLResponse:
         reach, organization = where
+        operation = await self._operation(document, operation_name, app, table, reach)
+        if operation.kind == "subscription":
+            raise _Unreadable("a subscription is not carried by one request: tables.subscribe(…)")
+        call = Call(operation, variables or {}, organization, reach, python_names=False, repeat=repeat)
+        reply = await self._client.perform(call)
+        return decode_document(reply, operation.source, operation.plan, organization)
+
+    def subscribe(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        organization_id: int | Unset = UNSET,
+    ) -> Subscription[dict[str, Any]]:
+        """The `data` of each answer to a subscription, scoped to the organization: an iterator to be closed.
+
+        What is delivered, what is raised, and how it goes on after a lost connection: runtime/subscribe.py. A stream
+        needs an organization. Raises ScopeError at once without one; while iterating ScopeError for a document that
+        cannot be scoped, TransportError, GraphQLErrors.
+        """
+        return Subscription(self._answers(document, variables, operation_name, organization_id))
+
+    def subscribe_async(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        organization_id: int | Unset = UNSET,
+    ) -> AsyncSubscription[dict[str, Any]]:
+        """`subscribe` for `async for`."""
+        return AsyncSubscription(self._answers(document, variables, operation_name, organization_id))
+
+    def _answers(
+        self, document: str, variables: Mapping[str, Any] | None, name: str | None, organization_id: int | Unset
+    ) -> Answers[dict[str, Any]]:
+        reach, organization = self._client.reach(organization_id)
+        plan: ReshapePlan = ()
+
+        async def prepare() -> Call:
+            nonlocal plan
+            try:
+                operation = await self._operation(document, name, "", "", reach)
+                if operation.kind != "subscription":
+                    raise _Unreadable("the document is not a subscription")
+            except _Unreadable as fault:
+                raise GraphQLErrors([_plain(fault.error)], source=AD_HOC) from None
+            plan = operation.plan
+            return Call(operation, variables or {}, organization, reach, python_names=False)
+
+        def decode(reply: Reply, organization: int | None) -> dict[str, Any]:
+            response = decode_document(reply, AD_HOC, plan, organization)
+            if response.errors:
+                raise graphql_errors([_plain(error) for error in response.errors], response.data, AD_HOC)
+            return response.data if response.data is not None else {}
+
+        return Answers(self._client, prepare, decode)
+
+    async def _operation(
+        self, document: str, operation_name: str | None, app: str, table: str, reach: Reach
+    ) -> BoundOperation:
+        """The document, read when it is first seen."""
         scoped = reach is Reach.ORGANIZATION
         key = (document, operation_name, app, table, scoped)
         with self._lock:
@@ -150,9 +216,7 @@ class Tables:
                     self._documents[key] = operation
                     while len(self._documents) > KEPT_DOCUMENTS:
                         self._documents.popitem(last=False)
-        call = Call(operation, variables or {}, organization, reach, python_names=False, repeat=repeat)
-        reply = await self._client.perform(call)
-        return decode_document(reply, operation.source, operation.plan, organization)
+        return operation
 
     async def _read(self, text: str, operation_name: str | None, app: str, table: str, scoped: bool) -> BoundOperation:
         """Parse a document, and scope it unless it is to be sent as written."""
@@ -160,6 +224,11 @@ class Tables:
         kind, roots = _roots(document, operation_name, strict=scoped)
         guessed_app, guessed_table = _place(roots)
         if not scoped:
+            if kind == "subscription" and any("_stream" in name or name.endswith("Stream") for name in roots):
+                raise ScopeError(
+                    "a stream that is sent as written could not go on after a lost connection.",
+                    hint="Give an organization, so that it is read and its cursor known.",
+                )
             return BoundOperation(
                 name=operation_name or "",
                 kind=kind,
@@ -169,10 +238,11 @@ class Tables:
                 source=AD_HOC,
                 sends_name=operation_name is not None,
             )
+        from automio.scope.stream import resumable
         from automio.scope.walk import scope_document
 
         index = await self._index(kind, roots, app or guessed_app, table or guessed_table)
-        found = scope_document(document, index, operation_name=operation_name)
+        found, cursor = resumable(scope_document(document, index, operation_name=operation_name), index)
         first_app, first_table = split_app(found.tables[0]) if found.tables else (guessed_app, guessed_table)
         return BoundOperation(
             name=found.name or "",
@@ -186,6 +256,7 @@ class Tables:
             rules=found.rules,
             dropped=found.dropped,
             plan=found.plan,
+            cursor=cursor,
             sends_name=found.name is not None,
         )
 
@@ -318,8 +389,6 @@ def _roots(document: DocumentNode, operation_name: str | None, *, strict: bool) 
 
     walk(operations[0].selection_set)
     kind: OperationKind = operations[0].operation.value
-    if kind == "subscription":
-        raise _Unreadable("a subscription is not carried by one request")
     return kind, frozenset(found)
 
 

@@ -32,7 +32,8 @@ from automio.runtime.model import Model, Numeric
 SCHEMA = Path(__file__).with_name("schema.graphql")
 VARIABLES = (
     "API_BASE_URL APP_TOKEN APP_ID ACTION_ID TASK_ID ORGANIZATION_ID HASURA_GRAPHQL_ENDPOINT HASURA_GRAPHQL_ADMIN_SECRET "
-    "CACHE_SERVICE_URL CACHE_SERVICE_TOKEN REDIS_URL REDIS_HOST REDIS_PORT REDIS_DB REDIS_PASSWORD AUTOMIO_TIMEOUT"
+    "CACHE_SERVICE_URL CACHE_SERVICE_TOKEN REDIS_URL REDIS_HOST REDIS_PORT REDIS_DB REDIS_PASSWORD AUTOMIO_TIMEOUT "
+    "AUTOMIO_KEEP_ALIVE AUTOMIO_RECONNECT_TIMEOUT"
 ).split()
 
 
@@ -193,6 +194,15 @@ class Orders(Model):
     orders: list[Order]
 
 
+class Hidden(Model):
+    id: UUID
+    order_id_1: Optional[Numeric] = Field(None, alias="orderId_1")  # noqa: UP045
+
+
+class HiddenOrders(Model):
+    orders: list[Hidden]
+
+
 class OneOrder(Model):
     order: Order | None
 
@@ -239,6 +249,14 @@ DOCUMENTS = {
         change: insert_app_130_orders(
             objects: $objects, on_conflict: {constraint: $name, where: {orderId: {_eq: $text}}}
         ) { affected_rows } }""",
+    "watch": """subscription Watch($where: app_130_orders_bool_exp, $limit: Int) {
+        orders: app_130_orders(where: $where, limit: $limit) { id orderId total } }""",
+    "stream": """subscription Stream($from: String!, $batch_size: Int = 3) { orders: app_130_orders_stream(
+        batch_size: $batch_size, cursor: {initial_value: {orderId: $from}}) { id orderId total } }""",
+    "stream_hidden": """subscription StreamHidden { orders: app_130_orders_stream(
+        batch_size: 3, cursor: [{initial_value: {orderId: "0"}, ordering: ASC}]) { id orderId_1: total } }""",
+    "stream_by": """subscription StreamBy($cursor: [app_130_orders_stream_cursor_input]!) {
+        orders: app_130_orders_stream(batch_size: 3, cursor: $cursor) { id orderId total } }""",
     "add_messages": """mutation AddMessages($objects: [app_130_messages_insert_input!]!) {
         change: insert_app_130_messages(objects: $objects) { affected_rows } }""",
 }
@@ -251,6 +269,10 @@ RESULTS: dict[str, tuple[type[Model], tuple[str, ...]]] = {
     "update_by_pk": (OneOrder, ("order",)),
     "upsert": (Changes, ("change", "affected_rows")),
     "upsert_on": (Changes, ("change", "affected_rows")),
+    "watch": (Orders, ("orders",)),
+    "stream": (Orders, ("orders",)),
+    "stream_hidden": (HiddenOrders, ("orders",)),
+    "stream_by": (Orders, ("orders",)),
     "add_messages": (Changes, ("change", "affected_rows")),
 }
 
@@ -263,9 +285,10 @@ def index() -> SchemaIndex:
 def compile_operation(facts: Facts, index: SchemaIndex, name: str) -> Operation[Any]:
     from graphql import parse
 
+    from automio.scope.stream import resumable
     from automio.scope.walk import scope_document
 
-    scoped = scope_document(parse(DOCUMENTS[name]), index)
+    scoped, cursor = resumable(scope_document(parse(DOCUMENTS[name]), index), index)
     model, unwrap = RESULTS[name]
     table = "messages" if "app_130_messages(" in DOCUMENTS[name] else "orders"
     head, *tail = scoped.text.split("app_130_")
@@ -282,6 +305,7 @@ def compile_operation(facts: Facts, index: SchemaIndex, name: str) -> Operation[
         rules=scoped.rules,
         dropped=scoped.dropped,
         plan=scoped.plan,
+        cursor=cursor,
     )
 
 
