@@ -4,7 +4,7 @@
 From operations: latest, save_batch.
 
 From the table alone: get, get_by_allegro_id, find, iterate, count, aggregate, insert, insert_many, upsert_many,
-update, update_many, update_by_pk, delete, delete_by_pk.
+update, update_many, update_by_pk, delete, delete_by_pk, watch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from automio.runtime.call import Operation
 from automio.runtime.client import run
 from automio.runtime.model import BigInt, Model, Numeric
 from automio.runtime.pages import iterate as _iterate
+from automio.runtime.subscribe import subscribe
 from automio.scope.reshape import Action, Step
 from automio.scope.values import Missing, Rule, ValueRule, changed
 from pydantic import Field, create_model
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from automio.request import Unset
+    from automio.runtime.subscribe import Subscription
     from automio.scope.values import AllRows
 
     from ._inputs import billing_entries as _inputs
@@ -57,6 +59,7 @@ __all__ = [
     "update_by_pk",
     "update_many",
     "upsert_many",
+    "watch",
 ]
 
 
@@ -427,6 +430,30 @@ def delete_by_pk(id: int, *, organization_id: int | Unset = UNSET) -> BillingEnt
     Source: derived: billing_entries.delete_by_pk
     """
     return run(DELETE_BY_PK, {"id": id}, organization_id)
+
+
+def watch(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> Subscription[list[BillingEntry]]:
+    """The matching billing_entries, now and after each change.
+
+    `where` left out or None: every row; `limit` counts rows.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with`
+    does.
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: derived: billing_entries.watch
+    """
+    return subscribe(
+        WATCH,
+        {"where": where, "order_by": order_by, "limit": limit, "offset": offset, "distinct_on": distinct_on},
+        organization_id,
+    )
 
 
 LATEST: Operation[LatestBillingEntry | None] = Operation(
@@ -992,4 +1019,44 @@ fragment BillingEntry on app_<ID>_billing_entries {
     scope_variable="organization_id",
     rules=(Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),),
     plan=(Step(path=("delete_billing_entries_by_pk",), action=Action.RETURNING_FIRST, helper=""),),
+)
+
+WATCH: Operation[list[BillingEntry]] = Operation(
+    name="BillingEntriesWatch",
+    kind="subscription",
+    document=tuple(
+        """subscription BillingEntriesWatch($where: app_<ID>_billing_entries_bool_exp!, $order_by: [app_<ID>_billing_entries_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_billing_entries_select_column!], $organization_id: Int!) {
+  billing_entries: app_<ID>_billing_entries(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    ...BillingEntry
+  }
+}
+
+fragment BillingEntry on app_<ID>_billing_entries {
+  allegroId
+  balance
+  id
+  occurredAt
+  order_id
+  organization_id
+  type
+  value
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="billing_entries",
+    source="derived: billing_entries.watch",
+    result=lambda: create_model("BillingEntriesData", __base__=Model, billing_entries=(list[BillingEntry], ...)),
+    unwrap=("billing_entries",),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_billing_entries", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_billing_entries", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_billing_entries", target="distinct_on"),
+    ),
 )

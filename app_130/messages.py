@@ -4,7 +4,7 @@
 From operations: add_to_order, search.
 
 From the table alone: get, find, iterate, count, aggregate, insert, insert_many, upsert_many, update,
-update_many, update_by_pk, delete, delete_by_pk.
+update_many, update_by_pk, delete, delete_by_pk, watch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from automio.runtime.call import Operation
 from automio.runtime.client import run
 from automio.runtime.model import Model
 from automio.runtime.pages import iterate as _iterate
+from automio.runtime.subscribe import subscribe
 from automio.scope.reshape import Action, Step
 from automio.scope.values import Missing, Rule, ValueRule
 from pydantic import Field, create_model
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from automio.request import Unset
+    from automio.runtime.subscribe import Subscription
     from automio.scope.values import AllRows
 
     from ._inputs import messages as _inputs
@@ -57,6 +59,7 @@ __all__ = [
     "update_by_pk",
     "update_many",
     "upsert_many",
+    "watch",
 ]
 
 
@@ -355,6 +358,30 @@ def delete_by_pk(id: UUID | str, *, organization_id: int | Unset = UNSET) -> Mes
     Source: derived: messages.delete_by_pk
     """
     return run(DELETE_BY_PK, {"id": id}, organization_id)
+
+
+def watch(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> Subscription[list[Message]]:
+    """The matching messages, now and after each change.
+
+    `where` left out or None: every row; `limit` counts rows.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with`
+    does.
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: derived: messages.watch
+    """
+    return subscribe(
+        WATCH,
+        {"where": where, "order_by": order_by, "limit": limit, "offset": offset, "distinct_on": distinct_on},
+        organization_id,
+    )
 
 
 ADD_TO_ORDER: Operation[AddToOrderMessage] = Operation(
@@ -842,4 +869,41 @@ fragment Message on app_<ID>_messages {
     scope_variable="organization_id",
     rules=(Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),),
     plan=(Step(path=("delete_messages_by_pk",), action=Action.RETURNING_FIRST, helper=""),),
+)
+
+WATCH: Operation[list[Message]] = Operation(
+    name="MessagesWatch",
+    kind="subscription",
+    document=tuple(
+        """subscription MessagesWatch($where: app_<ID>_messages_bool_exp!, $order_by: [app_<ID>_messages_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_messages_select_column!], $organization_id: Int!) {
+  messages: app_<ID>_messages(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    ...Message
+  }
+}
+
+fragment Message on app_<ID>_messages {
+  id
+  messageContent
+  order_id
+  organization_id
+  sent_at
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="messages",
+    source="derived: messages.watch",
+    result=lambda: create_model("MessagesData", __base__=Model, messages=(list[Message], ...)),
+    unwrap=("messages",),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_messages", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_messages", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_messages", target="distinct_on"),
+    ),
 )

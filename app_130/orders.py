@@ -4,7 +4,7 @@
 From operations: get_by_order_id, list_with_messages, set_delivered.
 
 From the table alone: get, find, iterate, count, aggregate, insert, insert_many, upsert_many, update,
-update_many, update_by_pk, delete, delete_by_pk.
+update_many, update_by_pk, delete, delete_by_pk, watch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from automio.runtime.call import Operation
 from automio.runtime.client import run
 from automio.runtime.model import Model, Numeric
 from automio.runtime.pages import iterate as _iterate
+from automio.runtime.subscribe import subscribe
 from automio.scope.reshape import Action, Step
 from automio.scope.values import Missing, Rule, ValueRule, changed
 from pydantic import Field, create_model
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from automio.request import Unset
+    from automio.runtime.subscribe import Subscription
     from automio.scope.values import AllRows
 
     from ._inputs import orders as _inputs
@@ -61,6 +63,7 @@ __all__ = [
     "update_by_pk",
     "update_many",
     "upsert_many",
+    "watch",
 ]
 
 
@@ -443,6 +446,30 @@ def delete_by_pk(id: UUID | str, *, organization_id: int | Unset = UNSET) -> Ord
     Source: derived: orders.delete_by_pk
     """
     return run(DELETE_BY_PK, {"id": id}, organization_id)
+
+
+def watch(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> Subscription[list[Order]]:
+    """The matching orders, now and after each change.
+
+    `where` left out or None: every row; `limit` counts rows.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with`
+    does.
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: derived: orders.watch
+    """
+    return subscribe(
+        WATCH,
+        {"where": where, "order_by": order_by, "limit": limit, "offset": offset, "distinct_on": distinct_on},
+        organization_id,
+    )
 
 
 GET_BY_ORDER_ID: Operation[GetByOrderIdOrder | None] = Operation(
@@ -983,4 +1010,44 @@ fragment Order on app_<ID>_orders {
     scope_variable="organization_id",
     rules=(Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),),
     plan=(Step(path=("delete_orders_by_pk",), action=Action.RETURNING_FIRST, helper=""),),
+)
+
+WATCH: Operation[list[Order]] = Operation(
+    name="OrdersWatch",
+    kind="subscription",
+    document=tuple(
+        """subscription OrdersWatch($where: app_<ID>_orders_bool_exp!, $order_by: [app_<ID>_orders_order_by!], $limit: Int, $offset: Int, $distinct_on: [app_<ID>_orders_select_column!], $organization_id: Int!) {
+  orders: app_<ID>_orders(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+    distinct_on: $distinct_on
+  ) {
+    ...Order
+  }
+}
+
+fragment Order on app_<ID>_orders {
+  buyerLogin
+  created_at
+  delivered
+  id
+  orderId
+  organization_id
+  status
+  total
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="orders",
+    source="derived: orders.watch",
+    result=lambda: create_model("OrdersData", __base__=Model, orders=(list[Order], ...)),
+    unwrap=("orders",),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_orders", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_orders", target="order_by"),
+        Rule("distinct_on", ValueRule.COLUMNS, table="app_130_orders", target="distinct_on"),
+    ),
 )

@@ -246,7 +246,15 @@ _VARIABLES: Final = {
 _SECRETS: Final = {"app_token", "hasura_graphql_admin_secret", "cache_service_token", "redis_url", "redis_password"}
 _GATEWAY_ONLY: Final = {"api_base_url", "app_token"}
 _HASURA_ONLY: Final = {"hasura_graphql_endpoint", "hasura_graphql_admin_secret"}
-_WITH_DEFAULT: Final = {"api_base_url", "redis_host", "redis_port", "redis_db", "timeout", "keep_alive", "reconnect_timeout"}
+_WITH_DEFAULT: Final = {
+    "api_base_url",
+    "redis_host",
+    "redis_port",
+    "redis_db",
+    "timeout",
+    "keep_alive",
+    "reconnect_timeout",
+}
 
 
 # The .env reader.

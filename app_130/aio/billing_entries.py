@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from automio.request import UNSET
 from automio.runtime.client import run_async
 from automio.runtime.pages import aiterate
+from automio.runtime.subscribe import subscribe_async
 from automio.scope.values import changed
 
 from ..billing_entries import (
@@ -29,12 +30,14 @@ from ..billing_entries import (
     UPDATE_BY_PK,
     UPDATE_MANY,
     UPSERT_MANY,
+    WATCH,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from automio.request import Unset
+    from automio.runtime.subscribe import AsyncSubscription
     from automio.scope.values import AllRows
 
     from .._inputs import billing_entries as _inputs
@@ -70,6 +73,7 @@ __all__ = [
     "update_by_pk",
     "update_many",
     "upsert_many",
+    "watch",
 ]
 
 if not TYPE_CHECKING:
@@ -292,3 +296,27 @@ async def delete_by_pk(id: int, *, organization_id: int | Unset = UNSET) -> Bill
     Source: derived: billing_entries.delete_by_pk
     """
     return await run_async(DELETE_BY_PK, {"id": id}, organization_id)
+
+
+def watch(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> AsyncSubscription[list[BillingEntry]]:
+    """The matching billing_entries, now and after each change.
+
+    `where` left out or None: every row; `limit` counts rows.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with`
+    does.
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: derived: billing_entries.watch
+    """
+    return subscribe_async(
+        WATCH,
+        {"where": where, "order_by": order_by, "limit": limit, "offset": offset, "distinct_on": distinct_on},
+        organization_id,
+    )

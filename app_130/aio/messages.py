@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from automio.request import UNSET
 from automio.runtime.client import run_async
 from automio.runtime.pages import aiterate
+from automio.runtime.subscribe import subscribe_async
 
 from ..messages import (
     ADD_TO_ORDER,
@@ -29,6 +30,7 @@ from ..messages import (
     UPDATE_BY_PK,
     UPDATE_MANY,
     UPSERT_MANY,
+    WATCH,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from automio.request import Unset
+    from automio.runtime.subscribe import AsyncSubscription
     from automio.scope.values import AllRows
 
     from .._inputs import messages as _inputs
@@ -64,6 +67,7 @@ __all__ = [
     "update_by_pk",
     "update_many",
     "upsert_many",
+    "watch",
 ]
 
 if not TYPE_CHECKING:
@@ -264,3 +268,27 @@ async def delete_by_pk(id: UUID | str, *, organization_id: int | Unset = UNSET) 
     Source: derived: messages.delete_by_pk
     """
     return await run_async(DELETE_BY_PK, {"id": id}, organization_id)
+
+
+def watch(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> AsyncSubscription[list[Message]]:
+    """The matching messages, now and after each change.
+
+    `where` left out or None: every row; `limit` counts rows.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with`
+    does.
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: derived: messages.watch
+    """
+    return subscribe_async(
+        WATCH,
+        {"where": where, "order_by": order_by, "limit": limit, "offset": offset, "distinct_on": distinct_on},
+        organization_id,
+    )

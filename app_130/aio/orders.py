@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from automio.request import UNSET
 from automio.runtime.client import run_async
 from automio.runtime.pages import aiterate
+from automio.runtime.subscribe import subscribe_async
 from automio.scope.values import changed
 
 from ..orders import (
@@ -33,6 +34,7 @@ from ..orders import (
     UPDATE_BY_PK,
     UPDATE_MANY,
     UPSERT_MANY,
+    WATCH,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from automio.request import Unset
+    from automio.runtime.subscribe import AsyncSubscription
     from automio.scope.values import AllRows
 
     from .._inputs import orders as _inputs
@@ -73,6 +76,7 @@ __all__ = [
     "update_by_pk",
     "update_many",
     "upsert_many",
+    "watch",
 ]
 
 if not TYPE_CHECKING:
@@ -302,3 +306,27 @@ async def delete_by_pk(id: UUID | str, *, organization_id: int | Unset = UNSET) 
     Source: derived: orders.delete_by_pk
     """
     return await run_async(DELETE_BY_PK, {"id": id}, organization_id)
+
+
+def watch(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    distinct_on: Sequence[_inputs.Column] | None | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> AsyncSubscription[list[Order]]:
+    """The matching orders, now and after each change.
+
+    `where` left out or None: every row; `limit` counts rows.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with`
+    does.
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: derived: orders.watch
+    """
+    return subscribe_async(
+        WATCH,
+        {"where": where, "order_by": order_by, "limit": limit, "offset": offset, "distinct_on": distinct_on},
+        organization_id,
+    )

@@ -219,6 +219,8 @@ def step_words(step: Step) -> str:
             return f"{place}: the row in `returning` takes the place of the whole, or null"
         case Action.OWN:
             return f"{place}: null unless {step.helper} is the organization; {step.helper} is taken away"
+        case Action.STRIP:
+            return f"{place}: {step.helper} is taken away, it says where the stream goes on"
 
 
 def sample_variables(explanation: Explanation, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -536,11 +536,12 @@ _CHANGES = {
     "delete_at_path": "takes out of JSON what is at a path",
 }
 _LIVE_DOC = (
-    "An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with` does."
+    "An iterator: the answer now, and again after each change; who reads slowly gets the latest. A `with` block "
+    "closes it (`async with` in `aio`)."
 )
 _STREAM_DOC = (
     "An iterator over batches: each row once, also when the connection is lost, as long as the cursor's column grows and is "
-    "unique. Close it: `with` does."
+    "unique. A `with` block closes it (`async with` in `aio`)."
 )
 _DERIVED_DOCS: dict[str, tuple[str, str]] = {
     "get": ("The row of {table} with this key, or None.", ""),

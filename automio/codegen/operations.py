@@ -356,6 +356,12 @@ def resolve(operations: Iterable[Located], queries: Queries, context: Context, f
         if faults:
             continue
         node = located.operation
+        if context.schema.get_root_type(node.operation) is None:
+            message = f"this schema has no {node.operation.value}s"
+            findings.error(
+                located, node, message, "AUTOMIO-121", "The role may have none: pull its schema, or drop this."
+            )
+            continue
         introspection = next((f for f in flat_fields(node.selection_set, queries.fragment_nodes) if _is_meta(f)), None)
         if introspection:
             message = f"`{introspection.name.value}` is about the schema and has no typed function"

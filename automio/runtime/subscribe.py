@@ -383,5 +383,3 @@ def _check(operation: ScopedOperation) -> None:
     cursor = operation.operation.cursor
     if cursor is not None:
         cursor.check(operation.variables, operation.operation.source)
-
-

@@ -7,6 +7,7 @@ as the server wrote them. No import of graphql-core here: generated modules hold
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,22 +20,25 @@ class Cursor:
     """The cursor of the stream under a response key.
 
     `columns` are (column, its response key in a row). `variables` are (column, the variable of its value); `whole` names
-    the variable that carries the whole cursor instead, and then only the caller knows which columns it has.
+    the variable that carries the whole cursor instead, and then only the caller knows which columns it has; `default` is the
+    JSON text of that variable's default.
     """
 
     key: str
     columns: tuple[tuple[str, str], ...]
     variables: tuple[tuple[str, str], ...] = ()
     whole: str = ""
+    default: str = ""
 
     def check(self, variables: Mapping[str, Any], source: str) -> None:
         """Raises ScopeError for a cursor on a column that is not selected: the stream could not go on after it."""
         known = dict(self.columns)
-        for entry in _entries(variables.get(self.whole)) if self.whole else ():
+        for entry in self._given(variables):
             for column in entry.get("initial_value") or ():
                 if column not in known:
                     raise ScopeError(
                         f"{source}: the stream's cursor is on {column}, which is not selected.",
+                        code="AUTOMIO-208",
                         hint=f"Select {column}, so that the stream can go on where it was.",
                     )
 
@@ -46,9 +50,15 @@ class Cursor:
         row: Mapping[str, Any] = rows[-1]
         values = {column: row[key] for column, key in self.columns if row.get(key) is not None}
         if self.whole:
-            entries = [_moved(entry, values) for entry in _entries(variables.get(self.whole))]
+            entries = [_moved(entry, values) for entry in self._given(variables)]
             return {**variables, self.whole: entries}
         return {**variables, **{name: values[column] for column, name in self.variables if column in values}}
+
+    def _given(self, variables: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The parts of a whole cursor, the document's default when the caller gave none."""
+        if self.default and self.whole not in variables:
+            return _entries(json.loads(self.default))
+        return _entries(variables.get(self.whole))
 
 
 def _entries(value: Any) -> list[Mapping[str, Any]]:

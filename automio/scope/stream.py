@@ -35,7 +35,7 @@ from graphql import (
 
 from automio.dialect.index import Root, RootKind, SchemaIndex, Table
 from automio.errors import ScopeError
-from automio.scope import nodes
+from automio.scope import nodes, refusals
 from automio.scope.cursor import Cursor
 from automio.scope.reshape import Action, Step
 from automio.scope.walk import ScopedDocument
@@ -50,16 +50,15 @@ def resumable(scoped: ScopedDocument, index: SchemaIndex) -> tuple[ScopedDocumen
     at = f"subscription {scoped.name}" if scoped.name else "subscription"
     selections = list(operation.selection_set.selections)
     places = [
-        number
-        for number, node in enumerate(selections)
-        if isinstance(node, FieldNode) and node.name.value in streams
+        number for number, node in enumerate(selections) if isinstance(node, FieldNode) and node.name.value in streams
     ]
     named = [name for name in streams if re.search(rf"(?<![\w$]){name}(?!\w)", scoped.text)]
     if not named:
         return scoped, None
     if len(places) != 1 or len(selections) != 1:
-        raise ScopeError(
-            f"{at}: a stream is the only field of its subscription, and stands in no fragment.",
+        raise refusals.broken(
+            "a stream must be the only field of its subscription, and stand in no fragment",
+            at,
             hint="Hasura takes one root field a subscription.",
         )
     field = selections[0]
@@ -72,7 +71,13 @@ class _Stream:
     """One stream while it is made resumable."""
 
     def __init__(
-        self, scoped: ScopedDocument, operation: OperationDefinitionNode, field: FieldNode, root: Root, table: Table, at: str
+        self,
+        scoped: ScopedDocument,
+        operation: OperationDefinitionNode,
+        field: FieldNode,
+        root: Root,
+        table: Table,
+        at: str,
     ) -> None:
         self.scoped = scoped
         self.operation = operation
@@ -88,12 +93,14 @@ class _Stream:
         arguments = list(self.field.arguments or ())
         place = next((number for number, a in enumerate(arguments) if a.name.value == "cursor"), None)
         if place is None:
-            raise ScopeError(f"{self.at}: the stream has no cursor.")
+            raise refusals.broken("a stream needs a cursor", self.at)
         value = arguments[place].value
         key = nodes.response_key(self.field)
         if isinstance(value, VariableNode):
-            cursor = Cursor(key, tuple(self.selected().items()), whole=value.name.value)
-            return self.scoped, cursor
+            name = value.name.value
+            default = next((d.default_value for d in self.definitions if d.variable.name.value == name), None)
+            text = nodes.json_text(default) if default else ""
+            return self.scoped, Cursor(key, tuple(self.selected().items()), whole=name, default=text)
         arguments[place] = ArgumentNode(name=nodes.named("cursor"), value=self.cursor(value))
         selected = self.selected()
         for column, _ in self.variables:
@@ -164,7 +171,9 @@ class _Stream:
     def rewritten(self, arguments: list[ArgumentNode], key: str) -> ScopedDocument:
         assert self.field.selection_set
         helpers = [
-            FieldNode(alias=nodes.named(alias), name=nodes.named(column), arguments=(), directives=(), selection_set=None)
+            FieldNode(
+                alias=nodes.named(alias), name=nodes.named(column), arguments=(), directives=(), selection_set=None
+            )
             for column, alias in self.helpers
         ]
         field = FieldNode(
@@ -184,12 +193,11 @@ class _Stream:
         definitions = tuple(operation if d is self.operation else d for d in self.scoped.document.definitions)
         document = DocumentNode(definitions=definitions)
         steps = tuple(Step((key,), Action.STRIP, alias) for _, alias in self.helpers)
-        return replace(
-            self.scoped, document=document, text=print_ast(document), plan=(*self.scoped.plan, *steps)
-        )
+        return replace(self.scoped, document=document, text=print_ast(document), plan=(*self.scoped.plan, *steps))
 
     def refused(self, why: str) -> ScopeError:
-        return ScopeError(
-            f"{self.at}: the cursor {why}, so the stream could not go on after a lost connection.",
+        return refusals.broken(
+            f"the cursor {why}, so the stream could not go on after a lost connection",
+            f"{self.at}.cursor",
             hint="Write `cursor: {initial_value: {column: $value}}`, or `cursor: $cursor`.",
         )

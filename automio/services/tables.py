@@ -227,6 +227,7 @@ class Tables:
             if kind == "subscription" and any("_stream" in name or name.endswith("Stream") for name in roots):
                 raise ScopeError(
                     "a stream that is sent as written could not go on after a lost connection.",
+                    code="AUTOMIO-208",
                     hint="Give an organization, so that it is read and its cursor known.",
                 )
             return BoundOperation(

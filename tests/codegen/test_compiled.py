@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from graphql import build_schema, parse, validate
 from automio.codegen.config import load_config
 from automio.codegen.pipeline import build
 from automio.codegen.write import write
+from automio.dialect.names import snake_case
 from automio.runtime import call
 from automio.runtime.call import Operation
 from automio.scope.values import apply_rules

@@ -257,6 +257,9 @@ DOCUMENTS = {
         batch_size: 3, cursor: [{initial_value: {orderId: "0"}, ordering: ASC}]) { id orderId_1: total } }""",
     "stream_by": """subscription StreamBy($cursor: [app_130_orders_stream_cursor_input]!) {
         orders: app_130_orders_stream(batch_size: 3, cursor: $cursor) { id orderId total } }""",
+    "stream_default": """subscription StreamDefault(
+        $cursor: [app_130_orders_stream_cursor_input]! = {initial_value: {orderId: "0"}, ordering: ASC}) {
+        orders: app_130_orders_stream(batch_size: 3, cursor: $cursor) { id orderId total } }""",
     "add_messages": """mutation AddMessages($objects: [app_130_messages_insert_input!]!) {
         change: insert_app_130_messages(objects: $objects) { affected_rows } }""",
 }
@@ -271,6 +274,7 @@ RESULTS: dict[str, tuple[type[Model], tuple[str, ...]]] = {
     "upsert_on": (Changes, ("change", "affected_rows")),
     "watch": (Orders, ("orders",)),
     "stream": (Orders, ("orders",)),
+    "stream_default": (Orders, ("orders",)),
     "stream_hidden": (HiddenOrders, ("orders",)),
     "stream_by": (Orders, ("orders",)),
     "add_messages": (Changes, ("change", "affected_rows")),

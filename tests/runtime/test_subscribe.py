@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from .hub import PROTOCOLS, Hub
 
 import automio
 from automio.errors import ConnectError, DecodeError, GraphQLErrors, ProtocolError, ScopeError, TransportError
@@ -24,6 +23,8 @@ from automio.runtime import client as client_module
 from automio.runtime.subscribe import AsyncSubscription, Subscription, subscribe, subscribe_async
 from automio.runtime.transport import Reply
 from automio.wrapper import API
+
+from .hub import PROTOCOLS, Hub
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
@@ -58,7 +59,9 @@ def nothing_is_left(hub: Hub, hasura: API) -> Iterator[None]:
     while (left := [*hub.open, *_tasks()]) and time.monotonic() < end:
         time.sleep(0.01)
     assert not left
-    assert [t.name for t in threading.enumerate() if t.name not in ("MainThread", "automio", "test hub", "test server")] == []
+    assert [
+        t.name for t in threading.enumerate() if t.name not in ("MainThread", "automio", "test hub", "test server")
+    ] == []
 
 
 def _tasks() -> list[asyncio.Task[Any]]:
@@ -106,13 +109,15 @@ def test_credentials_go_as_headers_and_in_the_payload(hub: Hub, hasura: API, app
         assert next(answers) == []
     assert hub.upgrades[0]["path"] == "/v1/graphql"
     assert hub.upgrades[0]["headers"]["x-hasura-admin-secret"] == "the-secret"
-    assert hub.messages[0] == {"type": "connection_init", "payload": {"headers": {"x-hasura-admin-secret": "the-secret"}}}
+    assert hub.messages[0] == {
+        "type": "connection_init",
+        "payload": {"headers": {"x-hasura-admin-secret": "the-secret"}},
+    }
 
 
 def test_the_gateway_has_an_address_for_each_table(hub: Hub, app: Any) -> None:
-    with API(api_base_url=hub.url, app_token="the-secret", organization_id=2):
-        with subscribe(app.watch, {}) as answers:
-            next(answers)
+    with API(api_base_url=hub.url, app_token="the-secret", organization_id=2), subscribe(app.watch, {}) as answers:
+        next(answers)
     assert hub.upgrades[0]["path"] == "/api/apps/graphql/"
     assert hub.upgrades[0]["query"] == {"app": "130", "table": "orders"}
     assert hub.messages[0]["payload"] == {"headers": {"Authorization": "App-Token the-secret"}}
@@ -126,7 +131,9 @@ def test_subscriptions_share_a_socket(hub: Hub, hasura: API, app: Any) -> None:
         first.close()
         hub.add(row(2))
         assert numbers(next(second)) == [1, 2]
-    organizations = [m["payload"]["variables"]["organization_id"] for m in hub.messages if "query" in m.get("payload", {})]
+    organizations = [
+        m["payload"]["variables"]["organization_id"] for m in hub.messages if "query" in m.get("payload", {})
+    ]
     assert organizations == [2, 3]
 
 
@@ -173,48 +180,54 @@ def test_a_restarting_server_is_waited_for(hub: Hub, hasura: API, app: Any) -> N
 
 
 def test_it_gives_up_at_last(hub: Hub, app: Any) -> None:
-    with API(hasura_graphql_endpoint=hub.url, organization_id=2, reconnect_timeout=0.5):
-        with subscribe(app.watch, {}) as answers:
+    with (
+        API(hasura_graphql_endpoint=hub.url, organization_id=2, reconnect_timeout=0.5),
+        subscribe(app.watch, {}) as answers,
+    ):
+        next(answers)
+        hub.refuse_upgrades = lambda: 503
+        hub.kill()
+        start = time.monotonic()
+        with pytest.raises(ConnectError, match=r"not made again within 0\.5 s.*503.*AUTOMIO_RECONNECT_TIMEOUT"):
             next(answers)
-            hub.refuse_upgrades = lambda: 503
-            hub.kill()
-            start = time.monotonic()
-            with pytest.raises(ConnectError, match=r"not made again within 0\.5 s.*503.*AUTOMIO_RECONNECT_TIMEOUT"):
-                next(answers)
-            assert time.monotonic() - start < 5
-            assert list(answers) == [], "an iterator that raised is at its end"
+        assert time.monotonic() - start < 5
+        assert list(answers) == [], "an iterator that raised is at its end"
 
 
 def test_the_first_connection_is_tried_like_a_query(app: Any) -> None:
     with sockets.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with API(hasura_graphql_endpoint=f"http://127.0.0.1:{port}", organization_id=2):
-        with subscribe(app.watch, {}) as answers, pytest.raises(ConnectError, match="was not reached"):
-            next(answers)
+    with (
+        API(hasura_graphql_endpoint=f"http://127.0.0.1:{port}", organization_id=2),
+        subscribe(app.watch, {}) as answers,
+        pytest.raises(ConnectError, match="was not reached"),
+    ):
+        next(answers)
 
 
 def test_a_silent_peer_is_noticed(hub: Hub, app: Any) -> None:
     hub.add(row(1))
-    with API(hasura_graphql_endpoint=hub.url, organization_id=2, keep_alive=0.2):
-        with subscribe(app.watch, {}) as answers:
-            next(answers)
-            hub.silent = True
-            threading.Timer(0.5, setattr, (hub, "silent", False)).start()
-            threading.Timer(0.6, hub.add, (row(2),)).start()
-            assert numbers(next(answers)) == [1, 2]
-            assert len(hub.upgrades) >= 1
+    with (
+        API(hasura_graphql_endpoint=hub.url, organization_id=2, keep_alive=0.2),
+        subscribe(app.watch, {}) as answers,
+    ):
+        next(answers)
+        hub.silent = True
+        threading.Timer(0.5, setattr, (hub, "silent", False)).start()
+        threading.Timer(0.6, hub.add, (row(2),)).start()
+        assert numbers(next(answers)) == [1, 2]
+        assert len(hub.upgrades) >= 1
     time.sleep(0.1)
 
 
 def test_a_connection_outlives_the_timeout_of_a_request(hub: Hub, app: Any) -> None:
     hub.add(row(1))
-    with API(hasura_graphql_endpoint=hub.url, organization_id=2, timeout=0.3):
-        with subscribe(app.watch, {}) as answers:
-            next(answers)
-            time.sleep(0.8)
-            hub.add(row(2))
-            assert numbers(next(answers)) == [1, 2]
+    with API(hasura_graphql_endpoint=hub.url, organization_id=2, timeout=0.3), subscribe(app.watch, {}) as answers:
+        next(answers)
+        time.sleep(0.8)
+        hub.add(row(2))
+        assert numbers(next(answers)) == [1, 2]
     assert len(hub.upgrades) == 1
 
 
@@ -322,12 +335,14 @@ def test_hooks_run_once_around_the_start(hub: Hub, app: Any) -> None:
         seen.append(len(reply.body))
         return reply
 
-    with API(hasura_graphql_endpoint=hub.url, organization_id=2, middleware=[hook]):
-        with subscribe(app.watch, {}) as answers:
-            next(answers)
-            hub.kill()
-            hub.add(row(1))
-            next(answers)
+    with (
+        API(hasura_graphql_endpoint=hub.url, organization_id=2, middleware=[hook]),
+        subscribe(app.watch, {}) as answers,
+    ):
+        next(answers)
+        hub.kill()
+        hub.add(row(1))
+        next(answers)
     assert seen == [2, len(b'{"data": {"orders": []}}')]
 
 
@@ -415,6 +430,7 @@ def test_a_stream_gives_batches(hub: Hub, hasura: API, app: Any) -> None:
         ("stream", {"from": ""}),
         ("stream_by", {"cursor": {"initial_value": {"order_id": ""}, "ordering": "ASC"}}),
         ("stream_hidden", {}),
+        ("stream_default", {}),
     ],
 )
 @pytest.mark.parametrize("seed", range(3))
@@ -460,12 +476,16 @@ def test_a_cursor_on_a_column_that_is_not_selected(hub: Hub, hasura: API, app: A
 
 def test_ad_hoc_documents(hub: Hub, hasura: API, app: Any) -> None:
     hub.add(*map(row, range(1, 5)))
-    text = 'subscription { orders: app_130_orders_stream(batch_size: 2, cursor: {initial_value: {orderId: "0"}}) { id } }'
+    text = (
+        'subscription { orders: app_130_orders_stream(batch_size: 2, cursor: {initial_value: {orderId: "0"}}) { id } }'
+    )
     seen: list[Any] = []
     with hasura.tables.subscribe(text) as answers:
         seen.append(next(answers))
         seen.append(next(answers))
-    assert [set(row) for data in seen for row in data["orders"]] == [{"id"}] * len([r for d in seen for r in d["orders"]])
+    assert [set(row) for data in seen for row in data["orders"]] == [{"id"}] * len(
+        [r for d in seen for r in d["orders"]]
+    )
     assert "organization_id" in next(m for m in hub.messages if "query" in m.get("payload", {}))["payload"]["variables"]
 
 

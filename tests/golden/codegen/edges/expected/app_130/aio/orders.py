@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from automio.request import UNSET
 from automio.runtime.client import run_async
+from automio.runtime.subscribe import subscribe_async
 
 from ..orders import (
     COMPARE,
@@ -21,6 +22,8 @@ from ..orders import (
     GetOrderMessage2,
     GetOrderOrder,
     GetOrderOrderAggregate,
+    LIVE,
+    LiveOrder,
     MAYBE,
     MAYBE_PK,
     MaybeOrder,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from automio.request import Unset
+    from automio.runtime.subscribe import AsyncSubscription
     from automio.scope.values import AllRows
 
     from .._inputs import _shared as _shared_inputs, orders as _inputs
@@ -51,6 +55,7 @@ __all__ = [
     "GetOrderMessage2",
     "GetOrderOrder",
     "GetOrderOrderAggregate",
+    "LiveOrder",
     "MaybeOrder",
     "MaybePkOrder",
     "MaybePkOrderTexts",
@@ -61,6 +66,7 @@ __all__ = [
     "defaults",
     "get",
     "get_order",
+    "live",
     "maybe",
     "maybe_pk",
     "self",
@@ -159,3 +165,14 @@ async def self(self: str, cls: str, *, organization_id: int | Unset = UNSET) -> 
     Source: queries/edges.graphql:63
     """
     return await run_async(SELF, {"self": self, "cls": cls}, organization_id)
+
+
+def live(*, organization_id: int | Unset = UNSET) -> AsyncSubscription[list[LiveOrder]]:
+    """The matching orders; an empty list when none match.
+
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. A `with` block
+    closes it (`async with` in `aio`).
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: queries/edges.graphql:69
+    """
+    return subscribe_async(LIVE, {}, organization_id)
