@@ -2,6 +2,8 @@
 """Table orders of app 130.
 
 From operations: open, latest, one, all, since, by.
+
+From the table alone: watch.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from uuid import UUID
 
 from automio.request import UNSET
 from automio.runtime.call import Operation
-from automio.runtime.model import Model
+from automio.runtime.model import Model, Numeric
 from automio.runtime.subscribe import subscribe
 from automio.scope.cursor import Cursor
 from automio.scope.reshape import Action, Step
@@ -35,6 +37,7 @@ __all__ = [
     "LatestOrder",
     "OneOrder",
     "OpenOrder",
+    "Order",
     "SinceOrder",
     "all",
     "by",
@@ -42,7 +45,22 @@ __all__ = [
     "one",
     "open",
     "since",
+    "watch",
 ]
+
+
+class Order(Model):
+    """A row of orders: every column. Orders that buyers placed on a marketplace."""
+
+    buyer_login: str | None = Field(alias="buyerLogin")
+    created_at: datetime
+    delivered: bool
+    id: UUID
+    order_id: str = Field(alias="orderId")
+    """the id that the marketplace gave"""
+    organization_id: int
+    status: str
+    total: Numeric | None
 
 
 class OpenOrder(Model):
@@ -155,6 +173,25 @@ def by(cursor: Sequence[_inputs.StreamCursor], *, organization_id: int | Unset =
     Source: queries/orders.graphql:41
     """
     return subscribe(BY, {"cursor": cursor}, organization_id)
+
+
+def watch(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> Subscription[list[Order]]:
+    """The matching orders, now and after each change.
+
+    `where` left out or None: every row; `limit` counts rows.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. A `with` block
+    closes it (`async with` in `aio`).
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: derived: orders.watch
+    """
+    return subscribe(WATCH, {"where": where, "order_by": order_by, "limit": limit, "offset": offset}, organization_id)
 
 
 OPEN: Operation[list[OpenOrder]] = Operation(
@@ -317,5 +354,43 @@ BY: Operation[list[ByOrder]] = Operation(
         variables=(),
         whole="cursor",
         default="",
+    ),
+)
+
+WATCH: Operation[list[Order]] = Operation(
+    name="OrdersWatch",
+    kind="subscription",
+    document=tuple(
+        """subscription OrdersWatch($where: app_<ID>_orders_bool_exp!, $order_by: [app_<ID>_orders_order_by!], $limit: Int, $offset: Int, $organization_id: Int!) {
+  orders: app_<ID>_orders(
+    where: {_and: [{organization_id: {_eq: $organization_id}}, $where]}
+    order_by: $order_by
+    limit: $limit
+    offset: $offset
+  ) {
+    ...Order
+  }
+}
+
+fragment Order on app_<ID>_orders {
+  buyerLogin
+  created_at
+  delivered
+  id
+  orderId
+  organization_id
+  status
+  total
+}""".split("<ID>")
+    ),
+    facts=FACTS,
+    table="orders",
+    source="derived: orders.watch",
+    result=lambda: create_model("OrdersData", __base__=Model, orders=(list[Order], ...)),
+    unwrap=("orders",),
+    scope_variable="organization_id",
+    rules=(
+        Rule("where", ValueRule.BOOL_EXP, table="app_130_orders", target="where", missing=Missing.EMPTY),
+        Rule("order_by", ValueRule.ORDER_BY, table="app_130_orders", target="order_by"),
     ),
 )

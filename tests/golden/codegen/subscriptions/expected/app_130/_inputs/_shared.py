@@ -11,6 +11,8 @@ from uuid import UUID
 
 CursorOrdering: TypeAlias = Literal["ASC", "DESC"]
 
+OrderBy: TypeAlias = Literal["asc", "desc", "desc_nulls_last"]
+
 
 class BooleanComparisonExp(TypedDict, total=False):
     _eq: bool

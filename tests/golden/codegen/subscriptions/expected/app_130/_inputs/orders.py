@@ -11,6 +11,17 @@ from uuid import UUID
 from . import _shared
 
 
+class OrderBy(TypedDict, total=False):
+    buyer_login: _shared.OrderBy
+    created_at: _shared.OrderBy
+    delivered: _shared.OrderBy
+    id: _shared.OrderBy
+    order_id: _shared.OrderBy
+    organization_id: _shared.OrderBy
+    status: _shared.OrderBy
+    total: _shared.OrderBy
+
+
 class StreamCursor(TypedDict, total=False):
     initial_value: Required[StreamCursorValue]
     ordering: _shared.CursorOrdering

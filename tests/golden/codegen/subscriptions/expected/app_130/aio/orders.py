@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING
 from automio.request import UNSET
 from automio.runtime.subscribe import subscribe_async
 
-from ..orders import ALL, AllOrder, BY, ByOrder, LATEST, LatestOrder, ONE, OPEN, OneOrder, OpenOrder, SINCE, SinceOrder
+from ..orders import (
+    ALL,
+    AllOrder,
+    BY,
+    ByOrder,
+    LATEST,
+    LatestOrder,
+    ONE,
+    OPEN,
+    OneOrder,
+    OpenOrder,
+    Order,
+    SINCE,
+    SinceOrder,
+    WATCH,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +41,7 @@ __all__ = [
     "LatestOrder",
     "OneOrder",
     "OpenOrder",
+    "Order",
     "SinceOrder",
     "all",
     "by",
@@ -33,6 +49,7 @@ __all__ = [
     "one",
     "open",
     "since",
+    "watch",
 ]
 
 
@@ -109,3 +126,24 @@ def by(
     Source: queries/orders.graphql:41
     """
     return subscribe_async(BY, {"cursor": cursor}, organization_id)
+
+
+def watch(
+    *,
+    where: _inputs.Where | None | Unset = UNSET,
+    order_by: _inputs.OrderBy | Sequence[_inputs.OrderBy] | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    offset: int | None | Unset = UNSET,
+    organization_id: int | Unset = UNSET,
+) -> AsyncSubscription[list[Order]]:
+    """The matching orders, now and after each change.
+
+    `where` left out or None: every row; `limit` counts rows.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. A `with` block
+    closes it (`async with` in `aio`).
+    Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
+    Source: derived: orders.watch
+    """
+    return subscribe_async(
+        WATCH, {"where": where, "order_by": order_by, "limit": limit, "offset": offset}, organization_id
+    )
