@@ -282,8 +282,8 @@ def watch(
     """The matching messages, now and after each change.
 
     `where` left out or None: every row; `limit` counts rows.
-    An iterator: the answer now, and again after each change; who reads slowly gets the latest. Close it: `with`
-    does.
+    An iterator: the answer now, and again after each change; who reads slowly gets the latest. A `with` block
+    closes it (`async with` in `aio`).
     Raises ScopeError, TransportError, ResponseError. A lost connection is made again.
     Source: derived: messages.watch
     """
