@@ -157,14 +157,15 @@ class _Connection(AIOHTTPWebsocketsTransport):
             subprotocols=_PROTOCOLS,
             heartbeat=sockets.keep_alive,
             init_payload={"headers": headers},
-            connect_timeout=sockets.connect_seconds,
-            ack_timeout=sockets.connect_seconds,
+            connect_timeout=None,  # gql's asyncio.wait_for loses a cancellation in Python 3.11: open() has its own
+            ack_timeout=None,
             close_timeout=CLOSE_SECONDS,
             websocket_close_timeout=CLOSE_SECONDS,
             connect_args={"max_msg_size": 0},
         )
         self._place = URL(url).origin()
         self._secrets = sockets.secrets
+        self._seconds = sockets.connect_seconds
         self.feeds: dict[int, Feed] = {}
         self.listeners = self.feeds  # pyright: ignore[reportAttributeAccessIssue] # gql's name for them
 
@@ -175,7 +176,8 @@ class _Connection(AIOHTTPWebsocketsTransport):
     async def open(self, source: str) -> None:
         """Raises Lost, ConfigError, ProtocolError; then nothing is left open."""
         try:
-            await self.connect()
+            async with asyncio.timeout(self._seconds):
+                await self.connect()
         except (TransportConnectionFailed, TransportProtocolError, TransportServerError, TimeoutError) as error:
             await self._tidy()
             raise self.explain(error, source) from error
