@@ -15,7 +15,7 @@ were not sent. How often and how soon stands in wire.py.
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -57,7 +57,6 @@ class HttpTransport:
         self._keep_alive = settings.keep_alive
         self._credentials = _credentials(settings)
         self._sockets: Sockets | None = None
-        self._lifetime: AsyncGenerator[None] | None = None
         self._closed = False
 
     async def send(self, operation: ScopedOperation) -> Reply:
@@ -105,9 +104,8 @@ class HttpTransport:
         self._closed = True
         if self._sockets is not None:
             await self._sockets.close()
-        lifetime, self._lifetime = self._lifetime, None
-        if lifetime is not None:
-            await lifetime.aclose()
+        if self._gql.session is not None:
+            await self._gql.close()
 
     async def _session(self) -> aiohttp.ClientSession:
         return self._gql.session or await self._open()
@@ -121,19 +119,8 @@ class HttpTransport:
         if self._closed:
             raise TransportError("this client is closed, nothing was sent.", sent=False, hint="Make a new API().")
         await self._gql.connect()
-        self._lifetime = self._while_loop_runs()
-        await anext(self._lifetime)
         assert self._gql.session is not None
         return self._gql.session
-
-    async def _while_loop_runs(self) -> AsyncGenerator[None]:
-        """Suspended until close(), or until the loop ends: asyncio closes open async generators before it closes a loop,
-        so `asyncio.run(main())` leaves no open session behind although nobody closed one."""
-        try:
-            yield
-        finally:
-            self._lifetime = None  # it holds the loop, too
-            await self._gql.close()
 
     def _encode(self, operation: ScopedOperation) -> bytes:
         # The published SDK never sends operationName to the gateway; one operation in a document needs none.

@@ -211,7 +211,7 @@ def _start(text: str, variables: dict[str, Any]) -> str:
             return "0"  # the default of the one test document that has one
         value = variables[whole[1]]
         return (value[0] if isinstance(value, list) else value)["initial_value"]["orderId"]
-    name = re.search(r"initial_value: \{orderId: \$(\w+)\}", text)
+    name = re.search(r"initial_value: \{ ?orderId: \$(\w+) ?\}", text)
     assert name, text
     default = re.search(rf'\${name[1]}: String = "(\w*)"', text)
     return variables[name[1]] if name[1] in variables else default[1] if default else ""
