@@ -123,20 +123,28 @@ class Normalizer:
         abstract: list[InlineFragmentNode] = []
         for part in parts:
             self.collect(part, type_, False, fields, spreads, abstract)
-        mixins: list[str] = []
-        taken: set[str] = set()
-        for name in spreads:
-            keys = self.keys(name)
-            clash = keys.keys() & taken or any(fields[k].selections for k in keys.keys() & fields.keys())
-            if clash or any(fields[k].conditional for k in keys.keys() & fields.keys()):
-                self.collect(self.nodes[name].selection_set, type_, False, fields, [], abstract, flat=True)
-            else:
-                mixins.append(name)
-                taken |= keys.keys()
-        for key in taken & fields.keys():
+        mixins = spreads
+        while flat := next((name for name in mixins if not self.is_sound(name, mixins, fields)), None):
+            mixins = [name for name in mixins if name != flat]
+            self.collect(self.nodes[flat].selection_set, type_, False, fields, [], abstract, flat=True)
+        for key in {key for name in mixins for key in self.keys(name)} & fields.keys():
             del fields[key]
         self.mixins.update(mixins)
         return fields, mixins, abstract
+
+    def is_sound(self, name: str, mixins: list[str], fields: Mapping[str, Selected]) -> bool:
+        """True when a fragment can be a base: an object that it shares with others would be one part's alone."""
+        others: dict[str, bool] = {}
+        for other in mixins:
+            if other != name:
+                others |= self.keys(other)
+        keys = self.keys(name)
+        if any((holds or others[key]) for key, holds in keys.items() if key in others):
+            return False
+        earlier = mixins[: mixins.index(name)]
+        if any(keys.keys() & self.keys(other).keys() for other in earlier):
+            return False
+        return not any(fields[key].selections or fields[key].conditional for key in keys.keys() & fields.keys())
 
     def collect(
         self,
@@ -179,12 +187,12 @@ class Normalizer:
         known = self.schema.get_type(type_)
         return isinstance(known, GraphQLObjectType) and all(root is not known for root in roots)
 
-    def keys(self, fragment: str) -> dict[str, None]:
-        """All response keys of a fragment, those of fragments inside it too."""
+    def keys(self, fragment: str) -> dict[str, bool]:
+        """All response keys of a fragment, those of fragments inside it too; True for an object's."""
         found: dict[str, Selected] = {}
         node = self.nodes[fragment]
         self.collect(node.selection_set, node.type_condition.name.value, False, found, [], [], flat=True)
-        return dict.fromkeys(found)
+        return {key: bool(selected.selections) for key, selected in found.items()}
 
 
 def is_conditional(node: SelectionNode) -> bool:
