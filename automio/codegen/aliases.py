@@ -3,6 +3,9 @@
 Response keys must not depend on the app's id, since one package serves several installations (naming.py has the rule).
 A key is taken when a field of the same type answers under it anywhere in the document, be it the same field: two
 selections of one type may be merged, and the author kept these two apart.
+
+A selection on a union or interface that has fragments gets `__typename`, unless its author wrote it: the models are told
+apart by it, not by guessing from fields.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from graphql import (
     SelectionNode,
     SelectionSetNode,
     get_named_type,
+    is_abstract_type,
 )
 
 from automio.codegen.naming import without_app
@@ -52,12 +56,32 @@ def flat_fields(
 def alias_document(definitions: Iterable[DefinitionNode], schema: GraphQLSchema, app: str) -> DocumentNode:
     """The definitions as one document in which no response key holds the app's id. The given nodes are not changed."""
     definitions = tuple(definitions)
+    if any(is_abstract_type(type_) and not type_.name.startswith("__") for type_ in schema.type_map.values()):
+        definitions = tuple(_with_typenames(definition, schema) for definition in definitions)
     if not app:
         return DocumentNode(definitions=definitions)
     keys: dict[str, set[str]] = {}
     for definition in definitions:
         _collect_keys(definition, schema, app, keys)
     return DocumentNode(definitions=tuple(_aliased(d, schema, keys, app) for d in definitions))
+
+
+def _with_typenames(node: Any, schema: GraphQLSchema, parent: Any = None) -> Any:
+    """The node with `__typename` wherever an answer of a union or interface has fields by its type."""
+    if not node.selection_set:
+        return node
+    parent = parent if isinstance(node, FieldNode) else _type_of(node, schema) or parent
+    selections: list[SelectionNode] = []
+    for selection in node.selection_set.selections:
+        below = _field_type(parent, selection) if isinstance(selection, FieldNode) else parent
+        spread = isinstance(selection, FragmentSpreadNode)
+        selections.append(selection if spread else _with_typenames(selection, schema, below))
+    told = any(isinstance(each, FieldNode) and response_key(each) == "__typename" for each in selections)
+    if isinstance(node, FieldNode) and is_abstract_type(parent) and not told:
+        fragments = [each for each in selections if not isinstance(each, FieldNode)]
+        typename = FieldNode(name=NameNode(value="__typename"), alias=None, arguments=(), directives=())
+        selections += [typename] if fragments else []
+    return changed(node, selection_set=SelectionSetNode(selections=tuple(selections)))
 
 
 def _type_of(definition: Any, schema: GraphQLSchema) -> Any:

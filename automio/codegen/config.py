@@ -21,6 +21,11 @@ known is a fault, since a misspelt key that is ignored looks like one that works
     [tables."app_130_orders"]
     derived = ["get", "find"]               # or true, false
     model = "Order"                         # the class of a whole row
+    module = "shop_orders"                  # its module
+    names = { orderId = "external_id" }     # Python names of columns and relationships
+    nullable = ["total"]                    # columns that may be null whatever the schema says
+    required = ["status"]                   # columns that never are: those of a view are nullable in the schema
+    scalars = { status = "shop.Status" }    # the Python type of one column, as [scalars] has it for all of a type
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from automio.dialect.names import RESERVED_MODULES, python_name, split_app
 from automio.dialect.scalars import SCALARS, Scalar
 from automio.errors import CodegenError, ConfigError, Diagnostic
 
@@ -51,10 +57,18 @@ _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class TableConfig:
-    """`[tables."x"]`: which derived functions (None: as the top says), and the class name of a row ("": by rule)."""
+    """`[tables."x"]`: which derived functions (None: as the top says), the class name of a row ("": by rule), and what
+    overrides.py changes."""
 
     derived: frozenset[str] | None = None
     model: str = ""
+    module: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    nullable: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    scalars: Mapping[str, Scalar] = field(default_factory=dict)
+    places: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
+    """Key (`names.orderId`, "" for the table itself) -> line, column and source line, for faults that only a schema shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,10 @@ class CodegenConfig:
         if self.apps is not None and app not in self.apps:
             return ""
         return self.packages.get(app, f"app_{app}")
+
+    def module_of(self, table: str) -> str:
+        """The module that the project chose for a table, "" when it goes by rule."""
+        return self.tables.get(table, TableConfig()).module
 
     def derived_of(self, table: str) -> frozenset[str]:
         """Kinds of derived functions that a table gets."""
@@ -152,7 +170,7 @@ class _Reader:
             tenant_column=column if self.flag(("tenancy", "enabled"), tenancy, True) else None,
             safe_functions=frozenset(self.texts(("tenancy", "safe_functions"), tenancy)),
             writable_shared_tables=frozenset(self.texts(("tenancy", "writable_shared_tables"), tenancy)),
-            scalars={**SCALARS, **self.scalars(self.table(("scalars",), values))},
+            scalars={**SCALARS, **self.scalars(("scalars",), self.table(("scalars",), values))},
             tables=self.tables(self.table(("tables",), values)),
         )
         used = [config.package, *packages.values(), *(f"app_{app}" for app in apps or () if app not in packages)]
@@ -181,10 +199,10 @@ class _Reader:
             return None, {}
         return tuple(str(app) for app in value), {}
 
-    def scalars(self, values: Mapping[str, Any]) -> dict[str, Scalar]:
+    def scalars(self, above: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Scalar]:
         found: dict[str, Scalar] = {}
         for name, value in values.items():
-            place = ("scalars", name)
+            place = (*above, name)
             if isinstance(value, dict):
                 self.known(place, value, ["type", "argument"])
                 model = self.text((*place, "type"), value, "")
@@ -206,12 +224,57 @@ class _Reader:
             if not isinstance(value, dict):
                 self.wrong(place, "a table", value)
                 continue
-            self.known(place, value, ["derived", "model"])
+            self.known(place, value, ["derived", "model", "module", "names", "nullable", "required", "scalars"])
             model = self.text((*place, "model"), value, "")
             if model and not model.isidentifier():
                 self.fault((*place, "model"), f"{model!r} is not a Python class name")
-            found[name] = TableConfig(self.derived((*place, "derived"), value.get("derived")), model)
+            nullable = frozenset(self.texts((*place, "nullable"), value))
+            required = frozenset(self.texts((*place, "required"), value))
+            for column in sorted(nullable & required):
+                self.fault((*place, "required"), f"{column!r} is in `nullable` and in `required`")
+            found[name] = TableConfig(
+                derived=self.derived((*place, "derived"), value.get("derived")),
+                model=model,
+                module=self.module((*place, "module"), value),
+                names=self.names((*place, "names"), value),
+                nullable=nullable,
+                required=required,
+                scalars=self.scalars((*place, "scalars"), self.table((*place, "scalars"), value)),
+                places=self.places_below(place),
+            )
+        modules = [(split_app(name)[0], table.module) for name, table in found.items() if table.module]
+        for name, table in found.items():
+            if modules.count((split_app(name)[0], table.module)) > 1:
+                self.fault(("tables", name, "module"), f"two tables go to the module {table.module!r}")
         return found
+
+    def module(self, place: tuple[str, ...], values: Mapping[str, Any]) -> str:
+        text = self.text(place, values, "")
+        if text and not (_IDENTIFIER.fullmatch(text) and python_name(text) == text and text not in RESERVED_MODULES):
+            self.fault(place, f"{text!r} cannot be the name of a module here")
+            return ""
+        return text
+
+    def names(self, place: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, str]:
+        """Column -> its Python name."""
+        found: dict[str, str] = {}
+        for column, wanted in self.table(place, values).items():
+            if not isinstance(wanted, str):
+                self.wrong((*place, column), "a string", wanted)
+            elif not _IDENTIFIER.fullmatch(wanted) or python_name(wanted) != wanted:
+                self.fault((*place, column), f"{wanted!r} cannot be the name of an attribute", "A name in snake_case.")
+            elif wanted in found.values():
+                self.fault((*place, column), f"two columns are called {wanted!r}")
+            else:
+                found[column] = wanted
+        return found
+
+    def places_below(self, place: tuple[str, ...]) -> dict[str, tuple[int, int, str]]:
+        return {
+            ".".join(path[len(place) :]): (line, column, self.lines[line - 1])
+            for path, (line, column) in self.places.items()
+            if path[: len(place)] == place
+        }
 
     def derived(self, place: tuple[str, ...], value: Any) -> frozenset[str] | None:
         if value is None:

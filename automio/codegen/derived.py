@@ -90,6 +90,8 @@ class _Writer:
     row: str
     """The fragment that selects every column: the row's class name."""
     tenant: str
+    affected_rows: str
+    update_columns: str
     watched: Root | None
     """The list among the subscriptions."""
 
@@ -127,14 +129,14 @@ class _Writer:
                 variables = [(argument, f"${name}", name, root.arguments[argument])]
                 yield self.make(function, function, "mutation", root, variables, selection)
         insert = self.roots.get(RootKind.INSERT)
-        on_conflict = insert.arguments.get("on_conflict", "") if insert else ""
+        on_conflict = insert.argument_type("on_conflict") if insert else ""
         if insert and on_conflict and self.table.constraints:
             yield self.upsert(insert, on_conflict)
         for kind, function, selection in (
-            (RootKind.UPDATE, "update", "affected_rows"),
-            (RootKind.UPDATE_MANY, "update_many", "affected_rows"),
+            (RootKind.UPDATE, "update", self.affected_rows),
+            (RootKind.UPDATE_MANY, "update_many", self.affected_rows),
             (RootKind.UPDATE_BY_PK, "update_by_pk", self.row_selection),
-            (RootKind.DELETE, "delete", "affected_rows"),
+            (RootKind.DELETE, "delete", self.affected_rows),
             (RootKind.DELETE_BY_PK, "delete_by_pk", self.row_selection),
         ):
             root = self.roots.get(kind)
@@ -146,11 +148,11 @@ class _Writer:
     def change(self, root: Root) -> Iterator[tuple[str, str, str, str]]:
         if "where" in root.arguments:
             yield "where", "$where", "where", root.arguments["where"]
-        elif "pk_columns" in root.arguments:
+        elif pk_columns := root.argument("pk_columns"):
             types = {column: self.table.columns[column].type for column in self.table.primary_key}
             parts = self.key(types)
             literal = ", ".join(f"{column}: {value}" for column, value, _, _ in parts)
-            yield "pk_columns", f"{{{literal}}}", "", ""
+            yield pk_columns, f"{{{literal}}}", "", ""
             yield from (("", "", name, type_) for _, _, name, type_ in parts)
         else:
             yield from self.key(root.arguments)
@@ -169,12 +171,18 @@ class _Writer:
         constraint, column = (
             (f"{base}Constraint", f"{base}UpdateColumn") if camel else (f"{base}_constraint", f"{base}_update_column")
         )
+        argument = root.argument("on_conflict")
         variables = [
             ("objects", "$rows", "rows", root.arguments["objects"]),
-            ("on_conflict", "{constraint: $on_conflict, update_columns: $update}", "on_conflict", f"{constraint}!"),
+            (
+                argument,
+                f"{{constraint: $on_conflict, {self.update_columns}: $update}}",
+                "on_conflict",
+                f"{constraint}!",
+            ),
             ("", "", "update", f"[{column}!]!"),
         ]
-        return self.make("upsert_many", "upsert_many", "mutation", root, variables, "affected_rows")
+        return self.make("upsert_many", "upsert_many", "mutation", root, variables, self.affected_rows)
 
     def by_unique_key(self, listing: Root) -> Iterator[Derived]:
         names = python_fields(self.table)
@@ -193,7 +201,11 @@ class _Writer:
     # Parts of a document. A variable is (argument, its value's text, the variable's name, its type); "" where it has none.
 
     def plain(self, root: Root, arguments: Iterable[str]) -> list[tuple[str, str, str, str]]:
-        return [(name, f"${name}", name, root.arguments[name]) for name in arguments if name in root.arguments]
+        return [
+            (root.argument(name), f"${name}", name, root.argument_type(name))
+            for name in arguments
+            if root.argument(name)
+        ]
 
     def key(self, types: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
         """The columns of a key. The organization's keeps its own name: scoping takes that variable over."""
@@ -332,7 +344,9 @@ def derive(
     tenant = index.tenant_column if index.tenant_column in table.columns else None
     lists = [root for root in index.roots.get("subscription", {}).values() if root.kind is RootKind.LIST]
     watched = next((root for root in lists if root.table == table.type), None)
-    writer = _Writer(table, index.table_roots(table.type), row, tenant or "", watched)
+    writer = _Writer(
+        table, index.table_roots(table.type), row, tenant or "", index.affected_rows, index.update_columns, watched
+    )
     fragment = f"fragment {row} on {table.type} {{ {' '.join(table.columns)} }}"
     names = set(taken)
     found: list[OperationIR] = []

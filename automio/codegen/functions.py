@@ -168,6 +168,8 @@ class Renderer:
                 return imports.use("typing", "Any")
             case "str":
                 return imports.builtin("str", within=within)
+            case "literal":
+                return f"{imports.use('typing', 'Literal')}[{type_.name!r}]"
             case "numbers":
                 text, number = (imports.builtin(name, within=within) for name in ("str", "int"))
                 return f"{imports.builtin('dict', within=within)}[{text}, {number}]"
@@ -304,7 +306,7 @@ class Renderer:
         runner = imports.use(_CLIENT, "run_async" if awaits else "run", within=names.values())
         call = f"{'await ' if awaits else ''}{runner}({constant}, {variables}, {organization})"
         if op.derived == "update_many":
-            call = f"[each['affected_rows'] for each in {call}]"
+            call = f"[each[{self.index.affected_rows!r}] for each in {call}]"
         word = "async def" if awaits else "def"
         body = f"    return {call}"
         return f"{word} {op.function}({signature}) -> {value}:\n{doc}\n{body}\n\n"
@@ -351,7 +353,9 @@ class Renderer:
     ) -> str:
         rules = [rule for rule in op.scoped.rules if rule.variable == name]
         null = all(rule.missing in _NULL_IS_FINE for rule in rules) and name not in self.changes(op)
-        if isinstance(definition.type, NonNullTypeNode) and definition.default_value is not None:
+        if definition.default_value is not None and (
+            isinstance(definition.type, NonNullTypeNode) or name in self.inputs.never_null(op.document)
+        ):
             null = False
         text = self.inputs.argument(definition.type, imports, module.name, null=null, prefix=prefix)
         if any(rule.kind is ValueRule.REQUIRED_FILTER for rule in rules):

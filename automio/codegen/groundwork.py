@@ -15,6 +15,7 @@ from automio.codegen.config import CodegenConfig
 from automio.codegen.derived import derive
 from automio.codegen.naming import OTHER_MODULE, function_name, module_names, row_class
 from automio.codegen.operations import Located, OperationIR, Queries, first_root, reached_roots, schema_of
+from automio.codegen.overrides import with_names
 from automio.dialect.index import OperationKind, SchemaIndex, Table
 from automio.dialect.names import split_app
 from automio.dialect.read import index_schema
@@ -45,9 +46,11 @@ def lay_groundwork(
     """`types`: row types of the app that get derived functions. Raises CodegenError when the schema cannot be read."""
     roots = reached_roots(operations, queries)
     index = index_schema(sdl, roots=roots, tables=types, tenant_column=config.tenant_column)
+    index = with_names(index, config)
     policy = policy_of(config, index)
     tables = tuple(table for table in index.tables.values() if table.app == app)
-    modules = module_names(tables)
+    own_modules = {name: table.module for name, table in config.tables.items() if table.module}
+    modules = module_names(tables, own_modules)
     places = {located.name: place_of(located, queries, index, modules) for located in operations}
     own = {table.type: config.tables[table.type].model if table.type in config.tables else "" for table in tables}
     rows = {table.type: own[table.type] or row_class(table) for table in tables}
@@ -93,4 +96,4 @@ def _types_of(op: OperationIR) -> Iterable[str]:
     root = op.roots[0].root
     if root:
         yield root.table
-        yield root.arguments.get("on_conflict", root.table).rstrip("!")
+        yield (root.argument_type("on_conflict") or root.table).rstrip("!")

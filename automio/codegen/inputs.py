@@ -21,16 +21,22 @@ from functools import cached_property
 from typing import Any
 
 from graphql import (
+    DocumentNode,
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInputType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLSchema,
+    TypeInfo,
+    TypeInfoVisitor,
     TypeNode,
+    VariableNode,
+    Visitor,
     get_named_type,
     is_required_input_field,
     type_from_ast,
+    visit,
 )
 
 from automio.codegen.naming import Imports, Names, class_name, without_app
@@ -108,6 +114,19 @@ class Inputs:
 
         return _Annotator(self, imports, local, null).outer(type_, single=True)
 
+    def never_null(self, document: DocumentNode) -> frozenset[str]:
+        """Variables that stand where GraphQL takes no null: `$all: Boolean = true` in `@include(if: $all)`."""
+        found: set[str] = set()
+        types = TypeInfo(self.schema)
+
+        class Visit(Visitor):
+            def enter_variable(self, node: VariableNode, *_: Any) -> None:
+                if isinstance(types.get_input_type(), GraphQLNonNull):
+                    found.add(node.name.value)
+
+        visit(document, TypeInfoVisitor(types, Visit()))
+        return frozenset(found)
+
     def columns(self, own: str, wanted: str, values: Iterable[str], imports: Imports, prefix: str) -> str:
         """The annotation of one of these columns: a Literal `wanted` in the module of inputs of `own`."""
         if (own, wanted) not in self.literals:
@@ -149,12 +168,16 @@ class Inputs:
         found: dict[str, str] = {}
         for fields in self.index.roots.values():
             for root in fields.values():
-                if root.table and "distinct_on" in root.arguments:
-                    found[root.arguments["distinct_on"].strip("[]!")] = "Column"
-                if root.table and "on_conflict" in root.arguments:
-                    type_ = self.schema.get_type(root.arguments["on_conflict"].strip("[]!"))
+                columns = root.argument_type("distinct_on").strip("[]!")
+                if root.table and columns:
+                    found[columns] = "Column"
+                if root.table and root.argument("on_conflict"):
+                    type_ = self.schema.get_type(root.argument_type("on_conflict").strip("[]!"))
                     if isinstance(type_, GraphQLInputObjectType):
-                        for key, name in (("constraint", "Constraint"), ("update_columns", "UpdateColumn")):
+                        for key, name in (
+                            ("constraint", "Constraint"),
+                            (self.index.update_columns, "UpdateColumn"),
+                        ):
                             if key in type_.fields:
                                 found[get_named_type(type_.fields[key].type).name] = name
         return found
@@ -165,8 +188,9 @@ class Inputs:
         found: dict[str, str] = {}
         for fields in self.index.roots.values():
             for root in fields.values():
-                if root.table and "distinct_on" in root.arguments:
-                    found.setdefault(root.arguments["distinct_on"].strip("[]!"), root.table)
+                columns = root.argument_type("distinct_on").strip("[]!")
+                if root.table and columns:
+                    found.setdefault(columns, root.table)
         below = (
             InputKind.AGGREGATE_BOOL_EXP,
             InputKind.AGGREGATE_ORDER_BY,

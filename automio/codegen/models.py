@@ -48,7 +48,7 @@ from automio.codegen.naming import Names, class_name, root_class, rows_class
 from automio.codegen.operations import OperationIR, RootField
 from automio.codegen.selections import Normalizer, Selected, is_conditional
 from automio.dialect.index import RootKind, SchemaIndex, Table
-from automio.dialect.names import pascal_case, python_name
+from automio.dialect.names import pascal_case, python_name, split_app, word
 from automio.dialect.scalars import Scalar
 from automio.errors import CodegenError, Diagnostic
 from automio.scope.values import python_fields
@@ -64,10 +64,10 @@ _RESPONSES = frozenset({RootKind.INSERT, RootKind.UPDATE, RootKind.UPDATE_MANY, 
 class Type:
     """An annotation as a tree. `name` is a class, a GraphQL scalar, or "" for list, optional and union.
 
-    `numbers` is an object of nothing but integers, which gets no class.
+    A `literal` is the name of a type, as `__typename` has it. `numbers` is an object of nothing but integers, which gets no class.
     """
 
-    kind: Literal["class", "scalar", "any", "list", "optional", "union", "str", "numbers"]
+    kind: Literal["class", "scalar", "any", "list", "optional", "union", "str", "literal", "numbers"]
     name: str = ""
     of: tuple[Type, ...] = ()
 
@@ -177,6 +177,14 @@ def prepare_schema(schema: GraphQLSchema, index: SchemaIndex) -> None:
     for name, root in index.roots.get("mutation", {}).items():
         if root.kind in _RESPONSES:
             _require(mutation, name)
+        if root.kind is RootKind.UPDATE_MANY and isinstance(mutation, GraphQLObjectType) and name in mutation.fields:
+            mutation.fields[name].type = _all_required(mutation.fields[name].type)
+
+
+def _all_required(type_: Any) -> Any:
+    """The type with no null in it, at any depth of lists."""
+    inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+    return GraphQLNonNull(GraphQLList(_all_required(inner.of_type)) if isinstance(inner, GraphQLList) else inner)
 
 
 def _require(type_: Any, name: str) -> None:
@@ -271,25 +279,27 @@ class ModelMaker:
         if operation.derived == "aggregate":
             return self.aggregate(with_choices(operation, self.schema, self.index), row, shared, names)
         root, holder = operation.roots[0], Type("class", row)
+        attribute = python_name(root.key)
         kind = root.root.kind if root.root else RootKind.OTHER
         inner = inner_path(operation, root)
         classes: list[ModelClass] = []
         value = holder
         if operation.derived == "update_many":
-            data = shared.class_of((ModelField(root.key, root.key, COUNTS),), classes, names)
-            return OperationModels(tuple(classes), data.name, Type("list", of=(_INT,)), (root.key,))
+            data = shared.class_of((ModelField(attribute, root.key, COUNTS),), classes, names)
+            return OperationModels(tuple(classes), data.name, Type("list", of=(_INT,)), (attribute,))
         if inner:
             value = Type("list", of=(holder,)) if inner[-1] == "returning" else _INT
             for name in reversed(inner):
+                key = self.index.affected_rows if name == "affected_rows" else name
                 holder = shared.class_of(
-                    (ModelField(name, name, value if name == inner[-1] else holder),), classes, names
+                    (ModelField(name, key, value if name == inner[-1] else holder),), classes, names
                 )
         elif kind is RootKind.LIST:
             value = holder = Type("list", of=(holder,))
         elif kind is not RootKind.INSERT_ONE:
             value = holder = holder.or_none()
-        data = shared.class_of((ModelField(root.key, root.key, holder),), classes, names)
-        unwrap = (root.key, *inner)
+        data = shared.class_of((ModelField(attribute, root.key, holder),), classes, names)
+        unwrap = (attribute, *inner)
         if operation.derived == "get_by":
             value, unwrap = value.inner.or_none(), (*unwrap, "0")
         return OperationModels(tuple(classes), data.name, value, unwrap)
@@ -318,8 +328,9 @@ class ModelMaker:
         classes.append(ModelClass(name, tuple(fields), doc=doc, late=True))
         value = Type("class", name)
         holder = shared.class_of((ModelField("aggregate", "aggregate", value),), classes, names)
-        data = shared.class_of((ModelField(root.key, root.key, holder),), classes, names)
-        return OperationModels(tuple(classes), data.name, value, (root.key, "aggregate"), operation)
+        attribute = python_name(root.key)
+        data = shared.class_of((ModelField(attribute, root.key, holder),), classes, names)
+        return OperationModels(tuple(classes), data.name, value, (attribute, "aggregate"), operation)
 
     def output_type(self, type_: Any) -> Type:
         if isinstance(type_, GraphQLNonNull):
@@ -378,11 +389,18 @@ class _ClassReader:
     fields: Mapping[str, Selected]
     fragments: Mapping[str, str]
     """Fragment token -> class."""
+    members: set[str] = field(default_factory=set)
+    """The classes that are one of a union's."""
 
     def read(
         self, definitions: list[ast.ClassDef], name: str, names: Names, operation: OperationIR | None
     ) -> list[ModelClass]:
+        # A union or interface whose types differ (selections.py) has a class for each, and no object is of none of them.
+        empty = {d.name for d in definitions[1:] if not d.bases[1:] and isinstance(d.body[0], ast.Pass)}
+        empty -= {d.name for d in definitions if self.only_base(d)}
+        definitions = [_without(definition, empty) for definition in definitions if definition.name not in empty]
         by_token = {definition.name: definition for definition in definitions}
+        self.members = {token for definition in definitions for token in _union_tokens(definition)}
         renamed = {definitions[0].name: name}
         collapsed: set[str] = set()
         roots: dict[str, RootField] = {}
@@ -438,12 +456,20 @@ class _ClassReader:
         )
         names = self.attributes(definition)
         fields = [
-            ModelField(names[token], response_key(found.node), _type(annotation).renamed(renamed), found.conditional)
+            ModelField(
+                names[token], response_key(found.node), self.type(definition, annotation, renamed), found.conditional
+            )
             for token, found, annotation in self.annotated(definition)
         ]
         name = renamed[definition.name]
         doc = f"Part of what `{operation.name}` answers." if operation and not name.startswith("_") else ""
         return ModelClass(name, tuple(fields), bases, doc)
+
+    def type(self, definition: ast.ClassDef, annotation: ast.expr, renamed: Mapping[str, str]) -> Type:
+        found = _type(annotation).renamed(renamed)
+        # `__typename` tells the classes of a union apart; elsewhere, and where it holds an app's id, it is a text.
+        told = definition.name in self.members and not split_app(found.name)[0]
+        return Type("str") if found.kind == "literal" and not told else found
 
     def attributes(self, definition: ast.ClassDef) -> dict[str, str]:
         """Token -> attribute. Columns and relationships are called the same in every model of their table."""
@@ -477,7 +503,7 @@ def inner_path(operation: OperationIR, root: RootField) -> tuple[str, ...]:
     if root.root is None or is_conditional(root.node) or only is None or only.alias or only.directives:
         return ()
     if root.root.kind in _RESPONSES and root.root.kind is not RootKind.UPDATE_MANY:
-        if only.name.value == "affected_rows":
+        if word(only.name.value) == "affected_rows":
             return ("affected_rows",)
         if only.name.value == "returning" and operation.derived:
             return ("returning",)
@@ -492,7 +518,7 @@ def _unwrapped(operation: OperationIR, classes: list[ModelClass]) -> OperationMo
     field_ = data.fields[0]
     kind = root.root.kind if root.root else None
     arguments = {a.name.value: a.value for a in root.node.arguments or ()}
-    if kind is RootKind.INSERT_ONE and "on_conflict" not in arguments and not field_.absent:
+    if kind is RootKind.INSERT_ONE and not any(word(name) == "on_conflict" for name in arguments) and not field_.absent:
         # Null only when a conflict was ignored.
         field_ = replace(field_, type=field_.type.not_null())
         data = replace(data, fields=(field_,))
@@ -506,6 +532,19 @@ def _unwrapped(operation: OperationIR, classes: list[ModelClass]) -> OperationMo
         value = next(f for f in holder.fields if f.name == name).type
         unwrap = (*unwrap, name)
     return OperationModels(tuple(classes), data.name, value, unwrap)
+
+
+def _without(definition: ast.ClassDef, tokens: set[str]) -> ast.ClassDef:
+    """The class without these in its unions."""
+    if tokens:
+        for node in ast.walk(definition):
+            if isinstance(node, ast.Tuple):
+                node.elts = [each for each in node.elts if not set(_class_tokens(each)) & tokens]
+    return definition
+
+
+def _union_tokens(definition: ast.ClassDef) -> list[str]:
+    return [token for node in ast.walk(definition) if isinstance(node, ast.Tuple) for token in _class_tokens(node)]
 
 
 def _class_tokens(annotation: ast.expr) -> list[str]:
@@ -535,6 +574,8 @@ def _type(annotation: ast.expr) -> Type:
             return Type("union", of=tuple(_type(each) for each in inner.elts))
         case "Annotated" if isinstance(inner, ast.Tuple):
             return _type(inner.elts[0])
+        case "Literal" if isinstance(inner, ast.Name | ast.Constant):
+            return Type("literal", str(inner.id if isinstance(inner, ast.Name) else inner.value).strip("\"'"))
     return Type("str")
 
 

@@ -30,6 +30,7 @@ from automio.codegen.operations import (
     reached_roots,
     resolve,
 )
+from automio.codegen.overrides import adjust, unknown_columns
 from automio.codegen.sources import SourceFile
 from automio.codegen.write import MARKER
 from automio.dialect.index import SchemaIndex, Table
@@ -94,34 +95,47 @@ class Package:
         self.report_places(written)
         context = Context(self.app, schema, index, ground.policy)
         resolved = resolve(self.operations, self.queries, context, self.findings)
+        self.findings.errors += unknown_columns(index.tables.values(), self.config)
         if self.findings.errors:
             return {}
-        self.report_collisions(ground.tables)
+        self.report_collisions(ground.tables, ground.modules)
         by_module = {module: table for table, module in ground.modules.items()}
         placed: list[OperationIR] = []
         for op in resolved:
             module, function = written[op.name]
             placed.append(replace(op, module=module, function=function, table=_table_name(index, by_module, module)))
         prepare_schema(schema, index)
-        scalars = self.config.scalars
+        scalars = adjust(schema, index, self.config)
         maker = ModelMaker(schema, index, scalars)
         inputs = Inputs(schema, index, scalars, input_modules(index.tables.values(), ground.modules), self.app)
         renderer = Renderer(index, scalars, inputs)
         return self.render(index, maker, renderer, [*placed, *ground.derived], ground.rows, by_module)
 
-    def report_collisions(self, tables: Iterable[Table]) -> None:
-        """Warns of fields of one table that want one Python name; each has a name of its own (naming.py)."""
+    def report_collisions(self, tables: Iterable[Table], modules: Mapping[str, str]) -> None:
+        """Warns of fields of one table, and of tables, that want one Python name; each has one of its own (naming.py)."""
+        by_name = {table.name: table for table in tables}
+        for group in collisions(name for name, table in by_name.items() if not self.config.module_of(table.type)):
+            types = [by_name[name].type for name in group]
+            shown = ", ".join(f"`{type_}` is in `{modules[type_]}`" for type_ in types)
+            message = f"{len(group)} tables want one module: {shown}"
+            last = max(types, key=lambda type_: modules[type_])
+            self.warn_at_type(last, message, f'Choose: [tables."{last}"] module = "…" in {self.config.path}.')
         for table in tables:
             names = python_fields(table)
-            for group in collisions(names):
-                span = self.sdl.definitions[table.type][0]
-                found = re.compile(rf"\btype\s+(?={table.type}\b)").search(span.text, span.start)
-                line, column, source = position(span.text, found.end() if found else span.start)
+            for group in collisions(name for name in names if name not in table.names):
                 shown = ", ".join(f"`{name}` is `{names[name]}`" for name in group)
                 message = f"{len(group)} fields of {table.type} want one Python name: {shown}"
-                self.findings.warnings.append(
-                    Diagnostic(span.path, line, column, message, code="AUTOMIO-131", source_line=source)
-                )
+                last = max(group, key=lambda name: names[name])
+                hint = f'Choose: [tables."{table.type}"] names = {{ {last} = "…" }} in {self.config.path}.'
+                self.warn_at_type(table.type, message, hint)
+
+    def warn_at_type(self, type_: str, message: str, hint: str) -> None:
+        span = self.sdl.definitions[type_][0]
+        found = re.compile(rf"\btype\s+(?={type_}\b)").search(span.text, span.start)
+        line, column, source = position(span.text, found.end() if found else span.start)
+        self.findings.warnings.append(
+            Diagnostic(span.path, line, column, message, code="AUTOMIO-131", hint=hint, source_line=source)
+        )
 
     def report_places(self, places: Mapping[str, tuple[str, str]]) -> None:
         """Two operations of one module that want one function name are faults."""

@@ -16,6 +16,7 @@ from automio.codegen.cache import Cache, Remembered
 from automio.codegen.config import CodegenConfig
 from automio.codegen.groundwork import tables_by_app
 from automio.codegen.operations import Findings, Located, Queries, assign, parse_queries, unused_fragments
+from automio.codegen.overrides import unknown_tables
 from automio.codegen.package import Package
 from automio.codegen.sources import Sources
 from automio.codegen.write import format_files
@@ -91,6 +92,7 @@ class Packages:
     ) -> Made:
         """Go through the packages: those of `kept` and others that have not changed are read from disk."""
         findings.warnings[:] = general
+        findings.errors += unknown_tables(self.sdl, self.config)
         files: dict[Path, str] = {}
         made: dict[Path, str] = {}
         packages: dict[str, Remembered] = {}

@@ -4,12 +4,13 @@ Its names are tokens afterwards, unique in the definition: fields get aliases `f
 - fields that stand twice in a selection, directly or by fragments, are merged as GraphQL merges them;
 - a fragment stays a base class only where that is sound: same type, no directive on the spread, and no object field
   that another part of the selection has too. Everywhere else its fields are taken into the place;
+- where a union or interface has other fields for other types, each type gets one fragment with all of its own;
 - a directive on a spread or inline fragment makes its fields optional; inline fragments without a type are accepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from graphql import (
@@ -20,6 +21,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    NamedTypeNode,
     NameNode,
     OperationDefinitionNode,
     SelectionNode,
@@ -87,6 +89,8 @@ class Normalizer:
         return self.tokens.setdefault(fragment, f"Frag{len(self.tokens) + 1}")
 
     def selection_set(self, node: SelectionSetNode, type_: str) -> SelectionSetNode:
+        if self.differs_by_type(node, type_):
+            return self.by_type(node, type_)
         merged, mixins, abstract = self.merged([node], type_)
         selections: list[SelectionNode] = [
             FragmentSpreadNode(name=NameNode(value=self.token(name)), directives=()) for name in mixins
@@ -108,6 +112,48 @@ class Normalizer:
                 )
             )
         return SelectionSetNode(selections=(*selections, *abstract))
+
+    def differs_by_type(self, node: SelectionSetNode, type_: str) -> bool:
+        """True where a union or interface has other fields for other types."""
+        parent = self.schema.get_type(type_)
+        if not is_abstract_type(parent):
+            return False
+        every = {possible.name for possible in self.schema.get_possible_types(parent)}
+        return any(
+            not every <= self.types_of(condition) or self.differs_by_type(inner, type_)
+            for condition, inner in self.conditions(node)
+        )
+
+    def conditions(self, node: SelectionSetNode) -> Iterator[tuple[str, SelectionSetNode]]:
+        """The fragments of a selection, inline or spread: the type that each is for ("": any), and what it selects."""
+        for selection in node.selections:
+            if isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                yield condition.name.value if condition else "", selection.selection_set
+            elif isinstance(selection, FragmentSpreadNode):
+                fragment = self.nodes[selection.name.value]
+                yield fragment.type_condition.name.value, fragment.selection_set
+
+    def types_of(self, name: str) -> set[str]:
+        """The object types that a fragment on this type is for."""
+        known = self.schema.get_type(name) if name else None
+        if is_abstract_type(known):
+            return {possible.name for possible in self.schema.get_possible_types(known)}
+        return {name} if name else {found.name for found in self.schema.type_map.values()}
+
+    def by_type(self, node: SelectionSetNode, type_: str) -> SelectionSetNode:
+        """`... on T { everything that is selected for T }` for each type: fields of two fragments are merged as elsewhere."""
+        possible = sorted(each.name for each in self.schema.get_possible_types(self.schema.get_type(type_)))
+        typename = FieldNode(name=NameNode(value="__typename"), arguments=(), directives=())
+        found: list[SelectionNode] = []
+        for name in possible:
+            below = self.selection_set(SelectionSetNode(selections=(*node.selections, typename)), name)
+            found.append(
+                InlineFragmentNode(
+                    type_condition=NamedTypeNode(name=NameNode(value=name)), directives=(), selection_set=below
+                )
+            )
+        return SelectionSetNode(selections=tuple(found))
 
     def type_below(self, parent: str, node: FieldNode) -> str:
         fields = getattr(self.schema.get_type(parent), "fields", {})
@@ -177,8 +223,9 @@ class Normalizer:
                     continue
             other = condition.name.value if condition else type_
             if other == type_ or is_abstract_type(self.schema.get_type(other)):
-                self.collect(inner, type_, maybe, fields, spreads, abstract, flat)
-            else:
+                if is_abstract_type(self.schema.get_type(type_)) or type_ in self.types_of(other):
+                    self.collect(inner, type_, maybe, fields, spreads, abstract, flat)
+            elif is_abstract_type(self.schema.get_type(type_)):
                 below = self.selection_set(inner, other)
                 abstract.append(InlineFragmentNode(type_condition=condition, directives=(), selection_set=below))
 

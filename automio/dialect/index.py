@@ -4,7 +4,7 @@ Made from SDL by dialect/read.py, or from the compact facts that a generated pac
 import of graphql-core, since generated modules load this one.
 
 Everything is told by structure (arguments and return types), never by name: a table may be called `x_aggregate`, and
-custom names and `graphql-default` naming are legal. The rules, on a field `f` of a root type:
+custom names and `graphql-default` naming are legal (`order_by` stands for `orderBy` too). The rules, on a field `f` of a root type:
 
 | field                                                         | is                                          |
 |---------------------------------------------------------------|---------------------------------------------|
@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from automio.dialect.names import split_app
+from automio.dialect.names import split_app, word
 from automio.errors import ScopeError
 
 OperationKind = Literal["query", "mutation", "subscription"]
@@ -112,6 +112,16 @@ class Root:
     type: str
     arguments: Mapping[str, str] = field(default_factory=dict)
 
+    def argument(self, wanted: str) -> str:
+        """How this schema spells one of Hasura's arguments (`order_by`), "" when the field hasn't got it."""
+        if wanted in self.arguments:
+            return wanted
+        return next((name for name in self.arguments if word(name) == wanted), "")
+
+    def argument_type(self, wanted: str) -> str:
+        """The type text of an argument of Hasura's, "" when the field hasn't got it."""
+        return self.arguments.get(self.argument(wanted), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -139,6 +149,8 @@ class Table:
     constraints: Mapping[str, tuple[str, ...]]
     """Constraint (enum value) -> its columns, () when the schema does not say."""
     description: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Python names that the project chose itself for columns and relationships; the others go by rule."""
 
     def is_tenant(self, column: str) -> bool:
         """True when rows of this table belong to one organization."""
@@ -158,6 +170,12 @@ class SchemaIndex:
     """Aggregate type (`app_130_orders_aggregate`) -> row type."""
     response_types: Mapping[str, str] = field(default_factory=dict)
     """Mutation response type (`app_130_orders_mutation_response`) -> row type."""
+    ascending: str = "asc"
+    """How orders say "from the least": `ASC` where enum values are upper case."""
+    affected_rows: str = "affected_rows"
+    """How mutation responses call the number of rows."""
+    update_columns: str = "update_columns"
+    """How `on_conflict` calls the columns to replace."""
 
     def table_roots(self, table: str) -> dict[RootKind, Root]:
         """The query and mutation root fields of a table, by kind (STREAM from the subscriptions)."""
@@ -193,6 +211,7 @@ class SchemaIndex:
                 "other": sorted(table.other),
                 "primary_key": list(table.primary_key),
                 "constraints": {name: list(columns) for name, columns in table.constraints.items()},
+                **({"names": dict(table.names)} if table.names else {}),
             }
             for table in sorted(self.tables.values(), key=lambda t: t.type)
         }
@@ -211,6 +230,8 @@ class SchemaIndex:
             "aggregate_types": dict(sorted(self.aggregate_types.items())),
             "response_types": dict(sorted(self.response_types.items())),
         }
+        if self.ascending != "asc":
+            value["ascending"] = self.ascending
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -230,6 +251,7 @@ class SchemaIndex:
             tenant_column=value["tenant_column"],
             aggregate_types=value["aggregate_types"],
             response_types=value["response_types"],
+            ascending=value.get("ascending", "asc"),
         )
 
 
@@ -247,4 +269,5 @@ def _table(type_: str, facts: Mapping[str, Any]) -> Table:
         other=frozenset(facts["other"]),
         primary_key=tuple(facts["primary_key"]),
         constraints={constraint: tuple(columns) for constraint, columns in facts["constraints"].items()},
+        names=facts.get("names", {}),
     )

@@ -1,6 +1,7 @@
 """What things are called, in Hasura and in Python. Pure text in, text out; no imports of ours.
 
 Hasura: tables of an app are named `app_<APP_ID>_<table>`; everything else is somebody else's name and is kept whole.
+Its own words (arguments, `affected_rows`) have two spellings, by naming convention: see `word`.
 
 Python: every name that a user types is snake_case. The rules, in order, for the names of one scope (the columns and
 relationships of a table, the tables of an app):
@@ -10,6 +11,7 @@ relationships of a table, the tables of an app):
    (`model_config`, `copy`, `json`, …), since an attribute of that name would break the model.
 3. A leading underscore or digit gets `field` before it, for attributes only (`_id` -> `field_id`); a name that has
    no letters at all becomes `field_<hex>`.
+4. A name that `[tables."x"] names` in codegen.toml gives to a column stands before all of these.
 Rejected: camelCase as it stands (editors show two styles in one model), and dropping the later of two names.
 """
 
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 _APP = re.compile(r"app_(\d+)_(.+)", re.DOTALL)
@@ -32,6 +34,9 @@ RESERVED_ATTRIBUTES = frozenset(
     "model_dump model_dump_json model_json_schema model_parametrized_name model_post_init model_rebuild "
     "model_validate model_validate_json model_validate_strings mro".split()
 )
+
+RESERVED_MODULES = frozenset({"aio"})
+"""Modules that a generated package has for itself."""
 
 
 @lru_cache(maxsize=4096)
@@ -51,6 +56,14 @@ def snake_case(name: str) -> str:
 def pascal_case(name: str) -> str:
     """`billing_entries` -> `BillingEntries`, `getOrder` -> `GetOrder`."""
     return "".join(part[:1].upper() + part[1:] for part in snake_case(name).split("_") if part)
+
+
+def word(name: str) -> str:
+    """One of Hasura's own words, as the default naming writes it: `orderBy` -> `order_by`, `_deleteAtPath` -> `_delete_at_path`.
+
+    The naming convention `graphql-default` writes these in camelCase, and versions of Hasura differ in how many of them.
+    """
+    return name if name.islower() else snake_case(name)
 
 
 def singular(name: str) -> str:
@@ -83,11 +96,16 @@ def python_name(name: str) -> str:
     return wanted
 
 
-def python_names(names: Iterable[str]) -> dict[str, str]:
-    """GraphQL name -> Python name for all names of one scope, in the given order; no two share one (rules above)."""
+def python_names(names: Iterable[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """GraphQL name -> Python name for all names of one scope, in the given order; no two share one (rules above).
+
+    `given` are names that somebody chose; the others give way to them.
+    """
     ordered = list(dict.fromkeys(names))
-    taken: dict[str, str] = {}
+    taken = {wanted: name for name, wanted in given.items() if name in ordered} if given else {}
     for name in sorted(ordered, key=lambda n: (python_name(n) != n, n)):
+        if given and name in given:
+            continue
         base = wanted = python_name(name)
         number = 2
         while wanted in taken:

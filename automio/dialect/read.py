@@ -30,7 +30,7 @@ from automio.dialect.index import (
     SchemaIndex,
     Table,
 )
-from automio.dialect.names import split_app
+from automio.dialect.names import split_app, word
 from automio.dialect.sdl import Sdl, type_text
 
 _LIST_ARGUMENTS = frozenset({"where", "order_by", "limit", "offset", "distinct_on"})
@@ -89,6 +89,7 @@ class _Reader:
                 queue += table.aggregates.values()
         for kind, name in [place for table in found for place in self.places(table)]:
             roots[kind][name] = self.root(kind, name)
+        found = {name: self.with_ordered(table) for name, table in found.items()}
         for table in found.values():
             self.read_inputs(table, roots)
         found = {name: self.with_hidden(table, tenant_column) for name, table in found.items()}
@@ -99,7 +100,22 @@ class _Reader:
             tenant_column=tenant_column,
             aggregate_types=self.wrappers("nodes", found),
             response_types=self.wrappers("returning", found),
+            **self.words(),
         )
+
+    def words(self) -> dict[str, str]:
+        """How this schema spells what the rest of the index doesn't hold: an order, and fields of answers and inputs."""
+        found: dict[str, str] = {}
+        kinds = {kind: name for name, kind in sorted((i.name, i.kind) for i in self.inputs.values())}
+        for text in self.input_fields(kinds[InputKind.ORDER_BY]).values() if InputKind.ORDER_BY in kinds else ():
+            values = [value for value, _ in self.enum_values(text.strip("[]!"))]
+            if "ASC" in values:
+                found["ascending"] = "ASC"
+        response = next((name for (name, of), row in sorted(self.members.items()) if of == "returning" and row), "")
+        spelt = [f.name.value for f in self.object_fields(response)] if response else []
+        if InputKind.ON_CONFLICT in kinds:
+            spelt += self.input_fields(kinds[InputKind.ON_CONFLICT])
+        return found | {word(name): name for name in spelt if word(name) in ("affected_rows", "update_columns")}
 
     def wrappers(self, member: str, tables: Mapping[str, Table]) -> dict[str, str]:
         return {name: row for (name, of), row in sorted(self.members.items()) if of == member and row in tables}
@@ -179,7 +195,7 @@ class _Reader:
         return Root(name, kind, what, "" if what is RootKind.OTHER else row, text, arguments)
 
     def query_kind(self, arguments: Mapping[str, str], named: str, text: str) -> RootKind:
-        names = set(arguments)
+        names = {word(name) for name in arguments}
         if {"cursor", "batch_size"} <= names <= {"cursor", "batch_size", "where"}:
             return RootKind.STREAM
         if "where" in names and names <= _LIST_ARGUMENTS:
@@ -190,7 +206,7 @@ class _Reader:
         return RootKind.BY_PK if is_row and self.are_keys(arguments, named) else RootKind.OTHER
 
     def mutation_kind(self, arguments: Mapping[str, str], named: str, text: str) -> RootKind:
-        names = set(arguments)
+        names = {word(name) for name in arguments}
         for argument, kind in (
             ("objects", RootKind.INSERT),
             ("object", RootKind.INSERT_ONE),
@@ -220,7 +236,7 @@ class _Reader:
         other: set[str] = set()
         for node in self.object_fields(name):
             field, text = node.name.value, type_text(node.type)
-            named, arguments = text.strip("[]!"), {a.name.value for a in node.arguments or ()}
+            named, arguments = text.strip("[]!"), {word(a.name.value) for a in node.arguments or ()}
             if self.kind_of(named) in ("scalar", "enum"):
                 if field in selectable if selectable else arguments <= {"path"}:
                     columns[field] = Column(field, text, node.description.value if node.description else "")
@@ -252,7 +268,7 @@ class _Reader:
 
     def selectable_columns(self, listing: Root) -> frozenset[str]:
         """The columns that `distinct_on` names: the one place where Hasura lists columns and nothing else."""
-        enum = listing.arguments.get("distinct_on", "").strip("[]!")
+        enum = listing.argument_type("distinct_on").strip("[]!")
         return frozenset(name for name, _ in self.enum_values(enum))
 
     def enum_values(self, name: str) -> list[tuple[str, str]]:
@@ -269,12 +285,12 @@ class _Reader:
             if root.kind in (RootKind.BY_PK, RootKind.DELETE_BY_PK):
                 return tuple(root.arguments)
             if root.kind is RootKind.UPDATE_BY_PK:
-                return tuple(self.input_fields(root.arguments["pk_columns"].strip("[]!")))
+                return tuple(self.input_fields(root.argument_type("pk_columns").strip("[]!")))
         return ()
 
     def constraints(self, row: str) -> dict[str, tuple[str, ...]]:
         for kind, name in self.places(row):
-            on_conflict = self.root(kind, name).arguments.get("on_conflict")
+            on_conflict = self.root(kind, name).argument_type("on_conflict")
             if on_conflict:
                 enum = self.input_fields(on_conflict.strip("[]!")).get("constraint", "").strip("[]!")
                 return {value: tuple(_QUOTED.findall(text)) for value, text in self.enum_values(enum)}
@@ -315,6 +331,18 @@ class _Reader:
                 kind = InputKind.OBJECT_INSERT if relationship.kind == "object" else InputKind.ARRAY_INSERT
                 self.add(text, kind, relationship.table)
 
+    def with_ordered(self, table: Table) -> Table:
+        """The table, with the aggregates that it can only be ordered by: a role that may not aggregate still has these."""
+        order_by = self.root("query", self.listing(table.type) or "").argument_type("order_by").strip("[]!")
+        more: dict[str, str] = {}
+        for name in self.input_fields(order_by) if order_by else ():
+            head = word(name).removesuffix("_aggregate")
+            relationship = next((r for r in table.relationships.values() if word(r.name) == head), None)
+            known = name in table.aggregates or name in table.relationships or name in table.columns
+            if not known and relationship and relationship.kind == "array":
+                more[name] = relationship.table
+        return replace(table, aggregates={**table.aggregates, **more}) if more else table
+
     def with_hidden(self, table: Table, tenant_column: str | None) -> Table:
         """The table, with its organization column among `other` when filters or rows know it and selections don't."""
         if tenant_column is None or tenant_column in table.columns:
@@ -331,6 +359,7 @@ class _Reader:
 
 
 def _argument_kind(root: RootKind, argument: str) -> InputKind | None:
+    argument = word(argument)
     if argument in _OPERATORS:
         return InputKind.OPERATOR
     return {
@@ -352,5 +381,5 @@ def _is_function(node: FieldDefinitionNode) -> bool:
 
 def _lists(node: FieldDefinitionNode) -> bool:
     """True for a table's list: takes a filter and paging, nothing else, and returns a list."""
-    arguments = {argument.name.value for argument in node.arguments or ()}
+    arguments = {word(argument.name.value) for argument in node.arguments or ()}
     return "where" in arguments <= _LIST_ARGUMENTS and type_text(node.type).startswith("[") and not _is_function(node)

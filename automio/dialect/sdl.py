@@ -58,6 +58,7 @@ _FIELD = re.compile(
     re.DOTALL,
 )
 _MEMBER = re.compile(r"\b(?:nodes|returning)\s*:\s*\[\s*(\w+)")
+_IMPLEMENTS = re.compile(rf"\b(?:type|interface)\s+({_NAME})\s+implements\b([^{{@]*)")
 _REFERENCE = re.compile(rf"{_STRING}|#[^\n\r]*|[:=|&]\s*[\[\s]*({_NAME})|@({_NAME})", re.DOTALL)
 _DEFAULT_ROOTS: dict[OperationKind, str] = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
 BUILT_IN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
@@ -164,8 +165,28 @@ class Sdl:
         """What the definition of a type and its extensions mention, [] when it is not defined."""
         if name not in self._mentions:
             spans = self.definitions.get(name, ())
-            self._mentions[name] = [found for span in spans for found in references(span.body)]
+            found = [reference for span in spans for reference in references(span.body)]
+            self._mentions[name] = [*found, *self.families.get(name, ())]
         return self._mentions[name]
+
+    @cached_property
+    def directives(self) -> list[str]:
+        """The directives that the schema defines: any operation may use them."""
+        return [name for name, spans in self.definitions.items() if spans[0].kind == "directive"]
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """Interface -> the types that implement it, and such a type -> its interfaces. {} for tables alone: they have none."""
+        found: dict[str, list[str]] = {}
+        if not any(span.kind == "interface" for spans in self.definitions.values() for span in spans):
+            return found
+        for name, spans in self.definitions.items():
+            for span in spans:
+                header = _IMPLEMENTS.search(span.body) if span.kind in ("type", "interface") else None
+                for interface in re.findall(_NAME, header[2]) if header and header[1] == name else ():
+                    found.setdefault(interface, []).append(name)
+                    found.setdefault(name, []).append(interface)
+        return found
 
     def reach(self, names: Iterable[str]) -> set[str]:
         """These names and all that the texts about them mention: definitions, and root fields that deal with their rows.
@@ -229,6 +250,7 @@ class Sdl:
             operation_types.append("query: _Query")
             definitions += parse("type _Query { _empty: Boolean }", no_location=True).definitions
         seen: set[str] = root_names | BUILT_IN
+        needed += self.directives
         while needed:
             name = needed.pop()
             if name in seen or name not in self.definitions:

@@ -81,7 +81,7 @@ class _Pages:
         self.where = None if where is UNSET else where
         self.variables = {
             **variables,
-            "order_by": [{column: "asc"} for column in self.key],
+            "order_by": [{column: operation.facts.index().ascending} for column in self.key],
             "limit": batch_size,
         }
         self.read_key: Callable[[Any], list[Any]] | None = None

@@ -176,8 +176,9 @@ def _nested(value: Any, table: str, index: SchemaIndex, renamed: tuple[str, str]
     out = dict(value)
     if "data" in out:
         out["data"] = _rows(out["data"], table, index, renamed)
-    if "on_conflict" in out:
-        out["on_conflict"] = _conflict(out["on_conflict"], renamed)
+    for name in ("on_conflict", "onConflict"):
+        if name in out:
+            out[name] = _conflict(out[name], renamed)
     return out
 
 

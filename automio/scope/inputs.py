@@ -23,6 +23,7 @@ from graphql import (
 )
 
 from automio.dialect.index import SchemaIndex, Table
+from automio.dialect.names import word
 from automio.scope import nodes, refusals
 from automio.scope.policy import Policy
 from automio.scope.rules import Missing, ValueRule
@@ -361,7 +362,7 @@ class Inputs:
         for key, value, at in self.members(node, place):
             if key == "data":
                 out.append(nodes.entry(key, self.insert(table, value, at)))
-            elif key == "on_conflict":
+            elif word(key) == "on_conflict":
                 out.append(nodes.entry(key, self.on_conflict(table, value, at)))
             else:
                 raise refusals.broken(f"a nested insert has no field {key!r}", at)
@@ -379,7 +380,7 @@ class Inputs:
         for key, value, at in self.members(node, place):
             if key == "where":
                 where = value
-            elif key == "update_columns":
+            elif word(key) == "update_columns":
                 out.append(nodes.entry(key, self.columns(table, value, at)))
             elif key == "constraint":
                 out.append(nodes.entry(key, self.plain(value)))

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from automio.dialect.names import python_names as map_python_names
+from automio.dialect.names import word
 from automio.errors import ScopeError
 from automio.request import UNSET
 from automio.scope import refusals
@@ -39,7 +40,7 @@ def all_rows() -> AllRows:
 
 def python_fields(table: Table) -> dict[str, str]:
     """GraphQL name -> Python name of a table's columns, relationships and aggregates: the keys of its typed inputs."""
-    return map_python_names([*table.columns, *table.relationships, *table.aggregates])
+    return map_python_names([*table.columns, *table.relationships, *table.aggregates], table.names)
 
 
 class _Role(Enum):
@@ -301,7 +302,9 @@ class Turning:
     def cursor(self, table: str, value: Any) -> Any:
         if type(value) is list or type(value) is tuple:
             return [self.cursor(table, inner) for inner in value]
-        return {key: self.named(table, inner) if key == "initial_value" else inner for key, inner in _items(value)}
+        return {
+            key: self.named(table, inner) if word(key) == "initial_value" else inner for key, inner in _items(value)
+        }
 
     # Writes.
 
@@ -360,7 +363,7 @@ class Turning:
             try:
                 if key == "data":
                     out[key] = self.insert(table, _given(inner))
-                elif key == "on_conflict":
+                elif word(key) == "on_conflict":
                     out[key] = None if inner is None else self.on_conflict(table, inner)
                 else:
                     raise refusals.broken(f"a nested insert has no field {key!r}")
@@ -376,7 +379,7 @@ class Turning:
                 continue
             if key == "where":
                 where = {} if inner is None else inner
-            elif key == "update_columns":
+            elif word(key) == "update_columns":
                 out[key] = self.columns(table, inner)
             elif key == "constraint":
                 out[key] = inner

@@ -44,6 +44,7 @@ from graphql import (
 )
 
 from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex
+from automio.dialect.names import word
 from automio.scope import nodes, refusals
 from automio.scope.document import Chosen, choose
 from automio.scope.inputs import Inputs, Reason
@@ -273,7 +274,7 @@ class _Walk:
                 if name not in self.index.tables[position.of].columns:
                     raise self.inputs.refuse_field(position.of, name, at)
                 return self.leaf(node, at), ()
-            case Place.RESPONSE if name == "affected_rows":
+            case Place.RESPONSE if word(name) == "affected_rows":
                 return self.leaf(node, at), ()
             case Place.RESPONSE if name == _ROWS_OF_RETURNING:
                 return self.inside(Position(Place.ROW, position.of), self.without_arguments(node, at), at)
@@ -347,11 +348,12 @@ class _Walk:
         if where is not None:
             out.append(nodes.argument("where", where))
         for name, argument in given.items():
-            if name == "order_by":
+            known = word(name)
+            if known == "order_by":
                 out.append(nodes.argument(name, self.inputs.order_by(table, argument.value, f"{at}.{name}")))
-            elif name == "distinct_on":
+            elif known == "distinct_on":
                 out.append(nodes.argument(name, self.inputs.columns(table, argument.value, f"{at}.{name}")))
-            elif name in _LIST_ARGUMENTS or name in passing:
+            elif known in _LIST_ARGUMENTS or name in passing:
                 if name != "where":
                     out.append(nodes.argument(name, self.inputs.plain(argument.value)))
             else:
@@ -491,11 +493,11 @@ class _Walk:
             place = f"{at}.{name}"
             if name in ("objects", "object"):
                 rewritten = self.inputs.insert(table, value, place)
-            elif name == "on_conflict":
+            elif word(name) == "on_conflict":
                 rewritten = self.inputs.on_conflict(table, value, place)
             elif name == "updates":
                 rewritten = self.inputs.updates(table, value, place)
-            elif name == "pk_columns":
+            elif word(name) == "pk_columns":
                 keys = self.inputs.pk_columns(table, value, place)
                 rewritten = nodes.obj(nodes.entry(column, key) for column, key in keys)
             elif name.startswith("_"):
@@ -513,9 +515,10 @@ class _Walk:
             twin, keys = self.twin(root, RootKind.DELETE, at), self.keys_of(root, node, at)
         else:
             twin = self.twin(root, RootKind.UPDATE, at)
-            if "pk_columns" not in given:
+            argument = root.argument("pk_columns")
+            if argument not in given:
                 raise refusals.missing_key(f"{at}.pk_columns")
-            keys = self.inputs.pk_columns(root.table, given.pop("pk_columns"), f"{at}.pk_columns")
+            keys = self.inputs.pk_columns(root.table, given.pop(argument), f"{at}.{argument}")
             out = [
                 nodes.argument(name, self.inputs.change(root.table, name, value, f"{at}.{name}"))
                 for name, value in given.items()

@@ -43,7 +43,6 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNonNull,
-    GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLScalarType,
     GraphQLSchema,
@@ -400,7 +399,11 @@ class Arguments:
         if known and known.kind is InputKind.UPDATES:
             free = ["_set"]
         count = 0 if not free else self.some(*range(0 if required or null else 1, 3))
-        chosen = self.draw(st.lists(st.sampled_from(free), min_size=count, max_size=count, unique=True)) if count <= len(free) and free else free
+        chosen = (
+            self.draw(st.lists(st.sampled_from(free), min_size=count, max_size=count, unique=True))
+            if count <= len(free) and free
+            else free
+        )
         return {
             names.get(name, name): self.outer(type_.fields[name].type, depth - 1, null) for name in [*required, *chosen]
         }
@@ -413,9 +416,9 @@ class Arguments:
         )
 
     def belongs_to_table(self, type_: GraphQLInputObjectType) -> bool:
-        return any(get_named_type(f.type).name in ("order_by", "cursor_ordering") for f in type_.fields.values()) or any(
-            name in ("predicate", "ordering") for name in type_.fields
-        )
+        return any(
+            get_named_type(f.type).name in ("order_by", "cursor_ordering") for f in type_.fields.values()
+        ) or any(name in ("predicate", "ordering") for name in type_.fields)
 
     def table_of_columns(self, type_: GraphQLEnumType) -> str:
         return next((t.type for t in self.project.index.tables.values() if type_.values.keys() <= t.columns.keys()), "")
@@ -502,7 +505,11 @@ class Answers:
 
     def value(self, type_: Any, null: bool) -> Any:
         if isinstance(type_, GraphQLNonNull):
-            return self.value(type_.of_type, False) if not isinstance(type_.of_type, GraphQLList) else self.items(type_.of_type, null)
+            return (
+                self.value(type_.of_type, False)
+                if not isinstance(type_.of_type, GraphQLList)
+                else self.items(type_.of_type, null)
+            )
         if null and self.random.random() < 0.2:
             return None
         if isinstance(type_, GraphQLList):
@@ -578,8 +585,16 @@ def assert_same(found: Any, expected: Any, place: str) -> None:
 
 def test_every_operation_is_generated_or_refused_for_a_known_reason(project: Project) -> None:
     assert project.refused == NOT_VALID.get(project.name, {})
-    written = sum(len(re.findall(r"^(?:query|mutation) ", p.read_text(), re.M)) for p in (project.root / "queries").rglob("*.graphql"))
-    made = {op.name for module in project.modules for _, name, op in project.functions() if not op.source.startswith("derived")}
+    written = sum(
+        len(re.findall(r"^(?:query|mutation) ", p.read_text(), re.M))
+        for p in (project.root / "queries").rglob("*.graphql")
+    )
+    made = {
+        op.name
+        for module in project.modules
+        for _, name, op in project.functions()
+        if not op.source.startswith("derived")
+    }
     assert len(made) == written
 
 

@@ -438,8 +438,10 @@ fragment CustomerOrder on customerOrders {
     facts=FACTS,
     table="customerOrders",
     source="derived: customer_orders.get",
-    result=lambda: create_model("CustomerOrderData", __base__=Model, customerOrder=(CustomerOrder | None, ...)),
-    unwrap=("customerOrder",),
+    result=lambda: create_model(
+        "CustomerOrderData", __base__=Model, customer_order=(CustomerOrder | None, Field(alias="customerOrder"))
+    ),
+    unwrap=("customer_order",),
     scope_variable="organizationId",
     rules=(Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),),
     plan=(Step(path=("customerOrder",), action=Action.FIRST, helper=""),),
@@ -469,8 +471,10 @@ fragment CustomerOrder on customerOrders {
     facts=FACTS,
     table="customerOrders",
     source="derived: customer_orders.get_by_order_id",
-    result=lambda: create_model("CustomerOrdersData", __base__=Model, customerOrders=(list[CustomerOrder], ...)),
-    unwrap=("customerOrders", "0"),
+    result=lambda: create_model(
+        "CustomerOrdersData", __base__=Model, customer_orders=(list[CustomerOrder], Field(alias="customerOrders"))
+    ),
+    unwrap=("customer_orders", "0"),
     scope_variable="organizationId",
     rules=(Rule("order_id", ValueRule.COMPARISON, target="order_id", missing=Missing.REFUSE),),
 )
@@ -502,8 +506,10 @@ fragment CustomerOrder on customerOrders {
     facts=FACTS,
     table="customerOrders",
     source="derived: customer_orders.find",
-    result=lambda: create_model("CustomerOrdersData", __base__=Model, customerOrders=(list[CustomerOrder], ...)),
-    unwrap=("customerOrders",),
+    result=lambda: create_model(
+        "CustomerOrdersData", __base__=Model, customer_orders=(list[CustomerOrder], Field(alias="customerOrders"))
+    ),
+    unwrap=("customer_orders",),
     scope_variable="organizationId",
     rules=(
         Rule("where", ValueRule.BOOL_EXP, table="customerOrders", target="where", missing=Missing.EMPTY),
@@ -537,8 +543,10 @@ fragment CustomerOrder on customerOrders {
     facts=FACTS,
     table="customerOrders",
     source="derived: customer_orders.iterate",
-    result=lambda: create_model("CustomerOrdersData", __base__=Model, customerOrders=(list[CustomerOrder], ...)),
-    unwrap=("customerOrders",),
+    result=lambda: create_model(
+        "CustomerOrdersData", __base__=Model, customer_orders=(list[CustomerOrder], Field(alias="customerOrders"))
+    ),
+    unwrap=("customer_orders",),
     scope_variable="organizationId",
     rules=(
         Rule("where", ValueRule.BOOL_EXP, table="customerOrders", target="where", missing=Missing.EMPTY),
@@ -566,16 +574,16 @@ COUNT: Operation[int] = Operation(
     result=lambda: create_model(
         "CustomerOrdersAggregateData",
         __base__=Model,
-        customerOrdersAggregate=(
+        customer_orders_aggregate=(
             create_model(
                 "AggregateData",
                 __base__=Model,
                 aggregate=(create_model("CountData", __base__=Model, count=(int, ...)), ...),
             ),
-            ...,
+            Field(alias="customerOrdersAggregate"),
         ),
     ),
-    unwrap=("customerOrdersAggregate", "aggregate", "count"),
+    unwrap=("customer_orders_aggregate", "aggregate", "count"),
     scope_variable="organizationId",
     rules=(Rule("where", ValueRule.BOOL_EXP, table="customerOrders", target="where", missing=Missing.EMPTY),),
 )
@@ -620,12 +628,12 @@ AGGREGATE: Operation[CustomerOrderAggregate] = Operation(
     result=lambda: create_model(
         "CustomerOrdersAggregateData2",
         __base__=Model,
-        customerOrdersAggregate=(
+        customer_orders_aggregate=(
             create_model("AggregateData2", __base__=Model, aggregate=(_late("CustomerOrderAggregate"), ...)),
-            ...,
+            Field(alias="customerOrdersAggregate"),
         ),
     ),
-    unwrap=("customerOrdersAggregate", "aggregate"),
+    unwrap=("customer_orders_aggregate", "aggregate"),
     scope_variable="organizationId",
     rules=(
         Rule("where", ValueRule.BOOL_EXP, table="customerOrders", target="where", missing=Missing.EMPTY),
@@ -655,8 +663,12 @@ fragment CustomerOrder on customerOrders {
     facts=FACTS,
     table="customerOrders",
     source="derived: customer_orders.insert",
-    result=lambda: create_model("InsertCustomerOrderData", __base__=Model, insertCustomerOrder=(CustomerOrder, ...)),
-    unwrap=("insertCustomerOrder",),
+    result=lambda: create_model(
+        "InsertCustomerOrderData",
+        __base__=Model,
+        insert_customer_order=(CustomerOrder, Field(alias="insertCustomerOrder")),
+    ),
+    unwrap=("insert_customer_order",),
     rules=(Rule("row", ValueRule.INSERT, table="customerOrders", target="row", missing=Missing.REFUSE),),
 )
 
@@ -686,9 +698,12 @@ fragment CustomerOrder on customerOrders {
     result=lambda: create_model(
         "InsertCustomerOrdersData",
         __base__=Model,
-        insertCustomerOrders=(create_model("ReturningData", __base__=Model, returning=(list[CustomerOrder], ...)), ...),
+        insert_customer_orders=(
+            create_model("ReturningData", __base__=Model, returning=(list[CustomerOrder], ...)),
+            Field(alias="insertCustomerOrders"),
+        ),
     ),
-    unwrap=("insertCustomerOrders", "returning"),
+    unwrap=("insert_customer_orders", "returning"),
     rules=(Rule("rows", ValueRule.INSERT, table="customerOrders", target="rows", missing=Missing.REFUSE),),
 )
 
@@ -711,9 +726,12 @@ UPSERT_MANY: Operation[int] = Operation(
     result=lambda: create_model(
         "InsertCustomerOrdersData2",
         __base__=Model,
-        insertCustomerOrders=(create_model("AffectedRowsData", __base__=Model, affected_rows=(int, ...)), ...),
+        insert_customer_orders=(
+            create_model("AffectedRowsData", __base__=Model, affected_rows=(int, ...)),
+            Field(alias="insertCustomerOrders"),
+        ),
     ),
-    unwrap=("insertCustomerOrders", "affected_rows"),
+    unwrap=("insert_customer_orders", "affected_rows"),
     scope_variable="organizationId",
     rules=(
         Rule("rows", ValueRule.INSERT, table="customerOrders", target="rows", missing=Missing.REFUSE),
@@ -746,9 +764,12 @@ UPDATE: Operation[int] = Operation(
     result=lambda: create_model(
         "UpdateCustomerOrdersData",
         __base__=Model,
-        updateCustomerOrders=(create_model("AffectedRowsData", __base__=Model, affected_rows=(int, ...)), ...),
+        update_customer_orders=(
+            create_model("AffectedRowsData", __base__=Model, affected_rows=(int, ...)),
+            Field(alias="updateCustomerOrders"),
+        ),
     ),
-    unwrap=("updateCustomerOrders", "affected_rows"),
+    unwrap=("update_customer_orders", "affected_rows"),
     scope_variable="organizationId",
     rules=(
         Rule("where", ValueRule.REQUIRED_FILTER, table="customerOrders", target="where", missing=Missing.REFUSE),
@@ -776,9 +797,11 @@ UPDATE_MANY: Operation[list[dict[str, int]]] = Operation(
     table="customerOrders",
     source="derived: customer_orders.update_many",
     result=lambda: create_model(
-        "UpdateCustomerOrdersManyData", __base__=Model, updateCustomerOrdersMany=(list[dict[str, int]], ...)
+        "UpdateCustomerOrdersManyData",
+        __base__=Model,
+        update_customer_orders_many=(list[dict[str, int]], Field(alias="updateCustomerOrdersMany")),
     ),
-    unwrap=("updateCustomerOrdersMany",),
+    unwrap=("update_customer_orders_many",),
     rules=(Rule("updates", ValueRule.UPDATES, table="customerOrders", target="updates", missing=Missing.REFUSE),),
 )
 
@@ -815,9 +838,11 @@ fragment CustomerOrder on customerOrders {
     table="customerOrders",
     source="derived: customer_orders.update_by_pk",
     result=lambda: create_model(
-        "UpdateCustomerOrderData", __base__=Model, updateCustomerOrder=(CustomerOrder | None, ...)
+        "UpdateCustomerOrderData",
+        __base__=Model,
+        update_customer_order=(CustomerOrder | None, Field(alias="updateCustomerOrder")),
     ),
-    unwrap=("updateCustomerOrder",),
+    unwrap=("update_customer_order",),
     scope_variable="organizationId",
     rules=(
         Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),
@@ -850,9 +875,12 @@ DELETE: Operation[int] = Operation(
     result=lambda: create_model(
         "DeleteCustomerOrdersData",
         __base__=Model,
-        deleteCustomerOrders=(create_model("AffectedRowsData", __base__=Model, affected_rows=(int, ...)), ...),
+        delete_customer_orders=(
+            create_model("AffectedRowsData", __base__=Model, affected_rows=(int, ...)),
+            Field(alias="deleteCustomerOrders"),
+        ),
     ),
-    unwrap=("deleteCustomerOrders", "affected_rows"),
+    unwrap=("delete_customer_orders", "affected_rows"),
     scope_variable="organizationId",
     rules=(Rule("where", ValueRule.REQUIRED_FILTER, table="customerOrders", target="where", missing=Missing.REFUSE),),
 )
@@ -883,9 +911,11 @@ fragment CustomerOrder on customerOrders {
     table="customerOrders",
     source="derived: customer_orders.delete_by_pk",
     result=lambda: create_model(
-        "DeleteCustomerOrderData", __base__=Model, deleteCustomerOrder=(CustomerOrder | None, ...)
+        "DeleteCustomerOrderData",
+        __base__=Model,
+        delete_customer_order=(CustomerOrder | None, Field(alias="deleteCustomerOrder")),
     ),
-    unwrap=("deleteCustomerOrder",),
+    unwrap=("delete_customer_order",),
     scope_variable="organizationId",
     rules=(Rule("id", ValueRule.KEY, target="id", missing=Missing.REFUSE),),
     plan=(Step(path=("deleteCustomerOrder",), action=Action.RETURNING_FIRST, helper=""),),
