@@ -124,7 +124,7 @@ def _exchange(definition: Any, scalar: Any) -> None:
 def _fault(config: CodegenConfig, table: str, where: str, message: str, hint: str) -> Diagnostic:
     places = config.tables[table].places
     line, column, source = places.get(where) or places.get(where.partition(".")[0]) or places.get("") or (1, 1, "")
-    return Diagnostic(config.path, line, column, message, code="AUTOMIO-133", hint=hint, source_line=source)
+    return Diagnostic(config.path, line, column, message, code="AUTOMIO-134", hint=hint, source_line=source)
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
