@@ -11,10 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from automio.codegen.config import load_config
-from automio.codegen.pipeline import build
-from automio.codegen.write import write
-
 TYPING = Path(__file__).resolve().parent.parent / "typing"
 ROOT = TYPING.parent.parent
 IMPORT_EVERYTHING = """
@@ -100,19 +96,3 @@ def test_mypy_accepts_everything_but_what_must_be_refused(checked: Path) -> None
         assert shown or parts[1] in {name for name, _ in expected_notes()}, line
         found[parts[1], int(parts[2])] = text
     assert found == expected_notes()
-
-
-@pytest.mark.parametrize("name", ["intuition", "carnet_de_bord"])
-def test_a_real_schema_is_clean_in_strict_pyright(name: str, shared: Path, tmp_path: Path) -> None:
-    real = shared / "schemas" / "real"
-    shutil.copytree(real / f"{name}.operations", tmp_path / "queries")
-    (tmp_path / "schema").mkdir()
-    shutil.copy(real / f"{name}.graphql", tmp_path / "schema")
-    (tmp_path / "codegen.toml").write_text('package = "shop"\n[tenancy]\nenabled = false\n')
-    config = load_config(tmp_path / "codegen.toml")
-    write(config, build(config).files)
-    settings = {"include": ["shop"], "typeCheckingMode": "strict", "pythonVersion": "3.11"}
-    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:]
