@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from graphql import (
     DirectiveNode,
@@ -115,7 +116,7 @@ class Normalizer:
 
     def differs_by_type(self, node: SelectionSetNode, type_: str) -> bool:
         """True where a union or interface has other fields for other types."""
-        parent = self.schema.get_type(type_)
+        parent: Any = self.schema.get_type(type_)
         if not is_abstract_type(parent):
             return False
         every = {possible.name for possible in self.schema.get_possible_types(parent)}
@@ -136,14 +137,15 @@ class Normalizer:
 
     def types_of(self, name: str) -> set[str]:
         """The object types that a fragment on this type is for."""
-        known = self.schema.get_type(name) if name else None
+        known: Any = self.schema.get_type(name) if name else None
         if is_abstract_type(known):
             return {possible.name for possible in self.schema.get_possible_types(known)}
         return {name} if name else {found.name for found in self.schema.type_map.values()}
 
     def by_type(self, node: SelectionSetNode, type_: str) -> SelectionSetNode:
         """`... on T { everything that is selected for T }` for each type: fields of two fragments are merged as elsewhere."""
-        possible = sorted(each.name for each in self.schema.get_possible_types(self.schema.get_type(type_)))
+        parent: Any = self.schema.get_type(type_)
+        possible = sorted(each.name for each in self.schema.get_possible_types(parent))
         typename = FieldNode(name=NameNode(value="__typename"), arguments=(), directives=())
         found: list[SelectionNode] = []
         for name in possible:
