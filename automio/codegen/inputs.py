@@ -362,8 +362,16 @@ class _Annotator:
 
 
 def _is_comparison(type_: GraphQLInputObjectType) -> bool:
-    """True for `String_comparison_exp` and its kind: every field is an operator."""
-    return bool(type_.fields) and all(name.startswith("_") for name in type_.fields)
+    """True for `String_comparison_exp` and its kind: every field is an operator. What `_cast` takes holds only such."""
+    if not type_.fields:
+        return False
+    below = [get_named_type(field.type) for field in type_.fields.values()]
+    return all(name.startswith("_") for name in type_.fields) or all(
+        isinstance(inner, GraphQLInputObjectType)
+        and inner.fields
+        and all(name.startswith("_") for name in inner.fields)
+        for inner in below
+    )
 
 
 def input_modules(tables: Iterable[Table], modules: Mapping[str, str]) -> dict[str, str]:

@@ -391,7 +391,7 @@ class Arguments:
     def object(self, type_: GraphQLInputObjectType, depth: int) -> dict[str, Any]:
         known = self.project.index.inputs.get(type_.name)
         names = self.names(known.table) if known and known.kind in MAPPED else {}
-        comparison = all(name.startswith("_") for name in type_.fields)
+        comparison = all(name.startswith("_") for name in type_.fields) or type_.name.endswith("_cast_exp")
         # None is a value in rows and in what actions take; a condition of None is refused.
         null = known.kind in NULLS if known else not comparison and not self.belongs_to_table(type_)
         required = [name for name, f in type_.fields.items() if is_required_input_field(f)]
