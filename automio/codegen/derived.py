@@ -31,6 +31,9 @@ again), a text made for each choice. The count is always there: it costs nothing
 only: the deviations and variances would double the text for what few need; write an operation for those. Which columns a
 function takes stands in the schema alone, not in the index, so this document is completed when the schema's slice has been
 parsed (`with_choices`, called by models.py).
+
+Documents are made as nodes: they are thousands in a large project, and parsing them took longer than all else that
+happens to them. A test compares each with what graphql-core reads from its text, and validates it.
 """
 
 from __future__ import annotations
@@ -40,29 +43,32 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from graphql import (
-    ArgumentNode,
     BooleanValueNode,
     DirectiveNode,
     DocumentNode,
     FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLObjectType,
     GraphQLSchema,
     NamedTypeNode,
-    NameNode,
     NonNullTypeNode,
     OperationDefinitionNode,
+    OperationType,
+    SelectionNode,
     SelectionSetNode,
+    ValueNode,
     VariableDefinitionNode,
-    VariableNode,
     get_named_type,
-    parse,
 )
 
 from automio.codegen.naming import without_app
 from automio.codegen.operations import OperationIR, root_fields, scope
 from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex, Table
 from automio.dialect.names import pascal_case, snake_case
+from automio.dialect.nodes import Types
 from automio.errors import ScopeError
+from automio.scope import nodes
 from automio.scope.policy import Policy
 from automio.scope.values import python_fields
 
@@ -73,12 +79,23 @@ AGGREGATE_FUNCTIONS = ("sum", "avg", "min", "max")
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """One derived function before it is compiled. `text` is its document without the row's fragment."""
+    """One derived function before it is compiled."""
 
     kind: str
     function: str
-    text: str
+    operation: OperationDefinitionNode
     selects_rows: bool
+    """True when it spreads the row's fragment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An argument and its value, a variable and its type, or both: `where: $where` with `$where: orders_bool_exp`."""
+
+    argument: str = ""
+    value: ValueNode | None = None
+    variable: str = ""
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,9 @@ class _Writer:
     row: str
     """The fragment that selects every column: the row's class name."""
     tenant: str
+    names: Mapping[str, str]
+    """Column or relationship -> Python name."""
+    types: Types
     affected_rows: str
     update_columns: str
     watched: Root | None
@@ -99,8 +119,8 @@ class _Writer:
         yield from self.reads()
         yield from self.writes()
         if self.watched:
-            variables = self.plain(self.watched, _LIST_ARGUMENTS)
-            yield self.make("watch", "watch", "subscription", self.watched, variables, self.row_selection)
+            parts = self.plain(self.watched, _LIST_ARGUMENTS)
+            yield self.make("watch", "watch", "subscription", self.watched, parts, self.row_selection)
 
     def reads(self) -> Iterator[Derived]:
         by_pk, listing = self.roots.get(RootKind.BY_PK), self.roots.get(RootKind.LIST)
@@ -115,28 +135,28 @@ class _Writer:
                 yield self.make("iterate", "iterate", "query", listing, variables, self.row_selection)
         if aggregate:
             variables = self.plain(aggregate, ["where"])
-            yield self.make("count", "count", "query", aggregate, variables, "aggregate { count }")
+            yield self.make("count", "count", "query", aggregate, variables, self.count_selection)
             variables = self.plain(aggregate, _LIST_ARGUMENTS)
-            yield self.make("aggregate", "aggregate", "query", aggregate, variables, "aggregate { count }")
+            yield self.make("aggregate", "aggregate", "query", aggregate, variables, self.count_selection)
 
     def writes(self) -> Iterator[Derived]:
         for kind, function, argument, name, selection in (
             (RootKind.INSERT_ONE, "insert", "object", "row", self.row_selection),
-            (RootKind.INSERT, "insert_many", "objects", "rows", f"returning {{ {self.row_selection} }}"),
+            (RootKind.INSERT, "insert_many", "objects", "rows", _field("returning", [self.row_selection])),
         ):
             root = self.roots.get(kind)
             if root:
-                variables = [(argument, f"${name}", name, root.arguments[argument])]
-                yield self.make(function, function, "mutation", root, variables, selection)
+                parts = [_variable_part(argument, name, root.arguments[argument])]
+                yield self.make(function, function, "mutation", root, parts, selection)
         insert = self.roots.get(RootKind.INSERT)
         on_conflict = insert.argument_type("on_conflict") if insert else ""
         if insert and on_conflict and self.table.constraints:
             yield self.upsert(insert, on_conflict)
         for kind, function, selection in (
-            (RootKind.UPDATE, "update", self.affected_rows),
-            (RootKind.UPDATE_MANY, "update_many", self.affected_rows),
+            (RootKind.UPDATE, "update", _field(self.affected_rows)),
+            (RootKind.UPDATE_MANY, "update_many", _field(self.affected_rows)),
             (RootKind.UPDATE_BY_PK, "update_by_pk", self.row_selection),
-            (RootKind.DELETE, "delete", self.affected_rows),
+            (RootKind.DELETE, "delete", _field(self.affected_rows)),
             (RootKind.DELETE_BY_PK, "delete_by_pk", self.row_selection),
         ):
             root = self.roots.get(kind)
@@ -145,25 +165,24 @@ class _Writer:
             elif root and (_operators(root) or "delete" in function):
                 yield self.make(function, function, "mutation", root, list(self.change(root)), selection)
 
-    def change(self, root: Root) -> Iterator[tuple[str, str, str, str]]:
+    def change(self, root: Root) -> Iterator[_Part]:
         if "where" in root.arguments:
-            yield "where", "$where", "where", root.arguments["where"]
+            yield _variable_part("where", "where", root.arguments["where"])
         elif pk_columns := root.argument("pk_columns"):
             types = {column: self.table.columns[column].type for column in self.table.primary_key}
             parts = self.key(types)
-            literal = ", ".join(f"{column}: {value}" for column, value, _, _ in parts)
-            yield pk_columns, f"{{{literal}}}", "", ""
-            yield from (("", "", name, type_) for _, _, name, type_ in parts)
+            yield _Part(pk_columns, nodes.obj([nodes.entry(p.argument, p.value) for p in parts if p.value]))
+            yield from (_Part(variable=p.variable, type=p.type) for p in parts)
         else:
             yield from self.key(root.arguments)
         operators = _operators(root)
-        taken = set() if "where" in root.arguments else {python_fields(self.table)[c] for c in self.table.primary_key}
+        taken = set() if "where" in root.arguments else {self.names[c] for c in self.table.primary_key}
         for argument in operators:
             name = snake_case(argument).strip("_")
             name = f"{name}_values" if name in taken else name
             # With several, each may be left out, but not all (scope/values.py: changed).
             type_ = root.arguments[argument].removesuffix("!")
-            yield argument, f"${name}", name, type_ if len(operators) > 1 else f"{type_}!"
+            yield _variable_part(argument, name, type_ if len(operators) > 1 else f"{type_}!")
 
     def upsert(self, root: Root, on_conflict: str) -> Derived:
         base = on_conflict.rstrip("!").removesuffix("_on_conflict").removesuffix("OnConflict")
@@ -171,50 +190,48 @@ class _Writer:
         constraint, column = (
             (f"{base}Constraint", f"{base}UpdateColumn") if camel else (f"{base}_constraint", f"{base}_update_column")
         )
-        argument = root.argument("on_conflict")
-        variables = [
-            ("objects", "$rows", "rows", root.arguments["objects"]),
-            (
-                argument,
-                f"{{constraint: $on_conflict, {self.update_columns}: $update}}",
-                "on_conflict",
-                f"{constraint}!",
-            ),
-            ("", "", "update", f"[{column}!]!"),
+        conflict = [
+            nodes.entry("constraint", nodes.variable("on_conflict")),
+            nodes.entry(self.update_columns, nodes.variable("update")),
         ]
-        return self.make("upsert_many", "upsert_many", "mutation", root, variables, self.affected_rows)
+        parts = [
+            _variable_part("objects", "rows", root.arguments["objects"]),
+            _Part(root.argument("on_conflict"), nodes.obj(conflict), "on_conflict", f"{constraint}!"),
+            _Part(variable="update", type=f"[{column}!]!"),
+        ]
+        return self.make("upsert_many", "upsert_many", "mutation", root, parts, _field(self.affected_rows))
 
     def by_unique_key(self, listing: Root) -> Iterator[Derived]:
-        names = python_fields(self.table)
+        names = self.names
         seen = {frozenset(self.without_tenant(self.table.primary_key))}
         for _, columns in sorted(self.table.constraints.items()):
             kept = self.without_tenant(columns)
             if not kept or frozenset(kept) in seen or not all(column in self.table.columns for column in kept):
                 continue
             seen.add(frozenset(kept))
-            literal = ", ".join(f"{column}: {{_eq: ${names[column]}}}" for column in kept)
-            variables = [("where", f"{{{literal}}}", "", ""), ("limit", "1", "", "")]
-            variables += [("", "", names[c], f"{self.table.columns[c].type.removesuffix('!')}!") for c in kept]
+            where = nodes.obj([nodes.equals(column, nodes.variable(names[column])) for column in kept])
+            parts = [_Part("where", where), _Part("limit", nodes.integer(1))]
+            parts += [_Part(variable=names[c], type=f"{self.table.columns[c].type.removesuffix('!')}!") for c in kept]
             function = f"get_by_{'_and_'.join(names[column] for column in kept)}"
-            yield self.make("get_by", function, "query", listing, variables, self.row_selection)
+            yield self.make("get_by", function, "query", listing, parts, self.row_selection)
 
-    # Parts of a document. A variable is (argument, its value's text, the variable's name, its type); "" where it has none.
+    # Parts of a document.
 
-    def plain(self, root: Root, arguments: Iterable[str]) -> list[tuple[str, str, str, str]]:
+    def plain(self, root: Root, arguments: Iterable[str]) -> list[_Part]:
         return [
-            (root.argument(name), f"${name}", name, root.argument_type(name))
+            _variable_part(root.argument(name), name, root.argument_type(name))
             for name in arguments
             if root.argument(name)
         ]
 
-    def key(self, types: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
+    def key(self, types: Mapping[str, str]) -> list[_Part]:
         """The columns of a key. The organization's keeps its own name: scoping takes that variable over."""
-        names = python_fields(self.table)
-        found: list[tuple[str, str, str, str]] = []
-        for column, type_ in types.items():
-            name = column if column == self.tenant else names[column]
-            found.append((column, f"${name}", name, f"{type_.removesuffix('!')}!"))
-        return found
+        return [
+            _variable_part(
+                column, column if column == self.tenant else self.names[column], f"{type_.removesuffix('!')}!"
+            )
+            for column, type_ in types.items()
+        ]
 
     def without_tenant(self, columns: Iterable[str]) -> tuple[str, ...]:
         return tuple(column for column in columns if column != self.tenant)
@@ -224,8 +241,21 @@ class _Writer:
         return bool(key) and all(column in self.table.columns for column in key)
 
     @property
-    def row_selection(self) -> str:
-        return f"...{self.row}"
+    def row_selection(self) -> FragmentSpreadNode:
+        return FragmentSpreadNode(name=nodes.named(self.row), directives=())
+
+    @property
+    def count_selection(self) -> FieldNode:
+        return _field("aggregate", [_field("count")])
+
+    def row_fragment(self) -> FragmentDefinitionNode:
+        """Every column: what functions that give rows select."""
+        return FragmentDefinitionNode(
+            name=nodes.named(self.row),
+            type_condition=NamedTypeNode(name=nodes.named(self.table.type)),
+            directives=(),
+            selection_set=SelectionSetNode(selections=tuple(map(_field, self.table.columns))),
+        )
 
     def make(
         self,
@@ -233,20 +263,37 @@ class _Writer:
         function: str,
         operation: OperationKind,
         root: Root,
-        variables: Iterable[tuple[str, str, str, str]],
-        selection: str,
+        parts: Iterable[_Part],
+        selection: SelectionNode,
     ) -> Derived:
-        variables = list(variables)
-        arguments = ", ".join(f"{argument}: {value}" for argument, value, _, _ in variables if argument)
-        declared = ", ".join(f"${name}: {type_}" for _, _, name, type_ in variables if name)
+        parts = list(parts)
         alias = without_app(root.name, self.table.app)
-        field = root.name if alias == root.name else f"{alias}: {root.name}"
-        name = f"{pascal_case(self.table.name)}{pascal_case(function)}"
-        text = (
-            f"{operation} {name}{f'({declared})' if declared else ''} "
-            f"{{ {field}{f'({arguments})' if arguments else ''} {{ {selection} }} }}"
+        field = FieldNode(
+            alias=None if alias == root.name else nodes.named(alias),
+            name=nodes.named(root.name),
+            arguments=tuple(nodes.argument(p.argument, p.value) for p in parts if p.value),
+            directives=(),
+            selection_set=SelectionSetNode(selections=(selection,)),
         )
-        return Derived(kind, function, text, self.row_selection in selection)
+        node = OperationDefinitionNode(
+            operation=OperationType(operation),
+            name=nodes.named(f"{pascal_case(self.table.name)}{pascal_case(function)}"),
+            variable_definitions=tuple(
+                VariableDefinitionNode(variable=nodes.variable(p.variable), type=self.types[p.type], directives=())
+                for p in parts
+                if p.variable
+            ),
+            directives=(),
+            selection_set=SelectionSetNode(selections=(field,)),
+        )
+        below = (
+            selection.selection_set.selections if isinstance(selection, FieldNode) and selection.selection_set else ()
+        )
+        return Derived(kind, function, node, any(isinstance(each, FragmentSpreadNode) for each in (selection, *below)))
+
+
+def _variable_part(argument: str, name: str, type_: str) -> _Part:
+    return _Part(argument, nodes.variable(name), name, type_)
 
 
 def with_choices(op: OperationIR, schema: GraphQLSchema, index: SchemaIndex) -> OperationIR:
@@ -279,30 +326,26 @@ def with_choices(op: OperationIR, schema: GraphQLSchema, index: SchemaIndex) -> 
     )
 
 
-def _field(name: str, inner: Iterable[FieldNode] = (), *, flag: str = "") -> FieldNode:
-    """`name @include(if: $flag) { inner }` as a node: such documents are long, and parsing them is slow."""
-    include = DirectiveNode(
-        name=NameNode(value="include"),
-        arguments=(ArgumentNode(name=NameNode(value="if"), value=VariableNode(name=NameNode(value=flag))),),
-    )
+def _field(name: str, inner: Iterable[SelectionNode] = (), *, flag: str = "") -> FieldNode:
+    """`name @include(if: $flag) { inner }`."""
+    include = DirectiveNode(name=nodes.named("include"), arguments=(nodes.argument("if", nodes.variable(flag)),))
     below = tuple(inner)
     return FieldNode(
         alias=None,
-        name=NameNode(value=name),
+        name=nodes.named(name),
         arguments=(),
         directives=(include,) if flag else (),
         selection_set=SelectionSetNode(selections=below) if below else None,
     )
 
 
-_BOOLEAN = NonNullTypeNode(type=NamedTypeNode(name=NameNode(value="Boolean")))
+_BOOLEAN = NonNullTypeNode(type=NamedTypeNode(name=nodes.named("Boolean")))
 _FALSE = BooleanValueNode(value=False)
 
 
 def _flag(name: str) -> VariableDefinitionNode:
     """`$name: Boolean! = false`."""
-    variable = VariableNode(name=NameNode(value=name))
-    return VariableDefinitionNode(variable=variable, type=_BOOLEAN, default_value=_FALSE, directives=())
+    return VariableDefinitionNode(variable=nodes.variable(name), type=_BOOLEAN, default_value=_FALSE, directives=())
 
 
 def _columns_by_function(schema: GraphQLSchema, type_: str, table: Table, index: SchemaIndex) -> dict[str, list[str]]:
@@ -343,19 +386,26 @@ def derive(
     """The derived functions of a table, of the asked kinds. `row`: the class of a whole row; `taken`: names of functions."""
     tenant = index.tenant_column if index.tenant_column in table.columns else None
     lists = [root for root in index.roots.get("subscription", {}).values() if root.kind is RootKind.LIST]
-    watched = next((root for root in lists if root.table == table.type), None)
     writer = _Writer(
-        table, index.table_roots(table.type), row, tenant or "", index.affected_rows, index.update_columns, watched
+        table,
+        index.table_roots(table.type),
+        row,
+        tenant or "",
+        python_fields(table),
+        Types(),
+        index.affected_rows,
+        index.update_columns,
+        next((root for root in lists if root.table == table.type), None),
     )
-    fragment = f"fragment {row} on {table.type} {{ {' '.join(table.columns)} }}"
+    fragment = writer.row_fragment()
     names = set(taken)
     found: list[OperationIR] = []
     for derived in writer.documents():
         if derived.kind not in kinds or derived.function in names or not table.columns:
             continue
-        document = parse(derived.text + (f" {fragment}" if derived.selects_rows else ""), no_location=True)
-        operation = document.definitions[0]
-        assert isinstance(operation, OperationDefinitionNode) and operation.name
+        operation = derived.operation
+        assert operation.name
+        document = DocumentNode(definitions=(operation, fragment) if derived.selects_rows else (operation,))
         try:
             scoped = scope(document, index, policy)
         except ScopeError:

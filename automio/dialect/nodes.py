@@ -75,7 +75,7 @@ class Nodes:
         """Forget every text. Nodes that somebody holds stay as they are."""
         self.fields: dict[str, FieldDefinitionNode] = {}
         self.inputs: dict[str, InputValueDefinitionNode] = {}
-        self.types = _Types()
+        self.types = Types()
         self.names = self.types.names
         self.values: dict[str, EnumValueDefinitionNode] = {}
         self.strings: dict[str, StringValueNode] = {}
@@ -194,8 +194,8 @@ class _Names(dict[str, NameNode]):
         return node
 
 
-class _Types(dict[str, TypeNode]):
-    """Type text without spaces -> node. Brackets are counted here: the patterns don't."""
+class Types(dict[str, TypeNode]):
+    """Type text without spaces -> node; equal texts give one node. Brackets are counted here: the patterns don't."""
 
     def __init__(self) -> None:
         super().__init__()

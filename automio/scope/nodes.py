@@ -36,6 +36,10 @@ def named(name: str) -> NameNode:
     return NameNode(value=name)
 
 
+def variable(name: str) -> VariableNode:
+    return VariableNode(name=named(name))
+
+
 def integer(value: int) -> IntValueNode:
     return IntValueNode(value=str(value))
 

@@ -128,7 +128,7 @@ class Variables:
         """The scope variable. `type_` is the organization column's type, which all tables must agree on."""
         self.check_organization_type(type_, place)
         self.scope_type = type_
-        return _variable(self.scope_name)
+        return nodes.variable(self.scope_name)
 
     def check_organization_type(self, type_: str, place: str) -> None:
         if type_ not in _INTEGERS:
@@ -148,7 +148,7 @@ class Variables:
         entry = self.entry(node)
         if not entry.as_is:
             entry.as_is = self.target_name(node.name.value, entry, "")
-        return node if entry.as_is == node.name.value else _variable(entry.as_is)
+        return node if entry.as_is == node.name.value else nodes.variable(entry.as_is)
 
     def checked(self, node: VariableNode, kind: ValueRule, missing: Missing) -> VariableNode:
         """The value goes through unchanged after a check."""
@@ -192,7 +192,7 @@ class Variables:
         if target is None:
             target = _Target(self.target_name(node.name.value, entry, column), target_type)
             entry.targets[treatment] = target
-        return _variable(target.name)
+        return nodes.variable(target.name)
 
     def declared_not_null(self, node: VariableNode) -> bool:
         type_ = self.entry(node).definition.type
@@ -254,7 +254,7 @@ class Variables:
 
     def scope_definition(self, declared: VariableDefinitionNode | None) -> VariableDefinitionNode:
         return VariableDefinitionNode(
-            variable=_variable(self.scope_name),
+            variable=nodes.variable(self.scope_name),
             type=nodes.non_null(declared.type if declared and not self.scope_type else parse_type(self.scope_type)),
             directives=tuple(declared.directives or ()) if declared else (),
         )
@@ -273,14 +273,10 @@ def _is_integer(type_: TypeNode) -> bool:
     return nodes.type_text(type_).removesuffix("!") in _INTEGERS
 
 
-def _variable(name: str) -> VariableNode:
-    return VariableNode(name=nodes.named(name))
-
-
 def _definition(declared: VariableDefinitionNode, name: str, type_: TypeNode | None = None) -> VariableDefinitionNode:
     """The definition of one target: as declared when the value goes through, else with its own type and no default."""
     return VariableDefinitionNode(
-        variable=_variable(name),
+        variable=nodes.variable(name),
         type=declared.type if type_ is None else type_,
         default_value=declared.default_value if type_ is None else None,
         directives=tuple(declared.directives or ()),

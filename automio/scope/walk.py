@@ -40,7 +40,6 @@ from graphql import (
     SelectionNode,
     SelectionSetNode,
     ValueNode,
-    print_ast,
 )
 
 from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex
@@ -49,6 +48,7 @@ from automio.scope import nodes, refusals
 from automio.scope.document import Chosen, choose
 from automio.scope.inputs import Inputs, Reason
 from automio.scope.policy import Policy
+from automio.scope.printing import print_document
 from automio.scope.reshape import Action, ReshapePlan, Step
 from automio.scope.rules import Rule
 from automio.scope.values import check_organization
@@ -159,7 +159,7 @@ class _Walk:
         used = self.variables.scope_type or self.variables.declared
         return ScopedDocument(
             document=document,
-            text=print_ast(document),
+            text=print_document(document),
             name=operation.name.value if operation.name else None,
             kind=self.kind,
             scope_variable=self.variables.scope_name if used else None,
