@@ -328,15 +328,18 @@ def with_choices(op: OperationIR, schema: GraphQLSchema, index: SchemaIndex) -> 
 
 def _field(name: str, inner: Iterable[SelectionNode] = (), *, flag: str = "") -> FieldNode:
     """`name @include(if: $flag) { inner }`."""
-    include = DirectiveNode(name=nodes.named("include"), arguments=(nodes.argument("if", nodes.variable(flag)),))
     below = tuple(inner)
     return FieldNode(
         alias=None,
         name=nodes.named(name),
         arguments=(),
-        directives=(include,) if flag else (),
+        directives=(_include(flag),) if flag else (),
         selection_set=SelectionSetNode(selections=below) if below else None,
     )
+
+
+def _include(flag: str) -> DirectiveNode:
+    return DirectiveNode(name=nodes.named("include"), arguments=(nodes.argument("if", nodes.variable(flag)),))
 
 
 _BOOLEAN = NonNullTypeNode(type=NamedTypeNode(name=nodes.named("Boolean")))

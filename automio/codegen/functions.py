@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from textwrap import fill
 
 from graphql import NonNullTypeNode, VariableDefinitionNode, print_ast
@@ -592,11 +593,15 @@ _DERIVED_DOCS: dict[str, tuple[str, str]] = {
 
 
 def _docstring(lines: Iterable[str]) -> str:
-    wrapped = (fill(line, 112, break_long_words=False, break_on_hyphens=False) for line in lines)
-    text = "\n".join(wrapped).replace("\\", "\\\\").replace('"""', '\\"\\"\\"').rstrip()
+    text = "\n".join(map(_filled, lines)).replace("\\", "\\\\").replace('"""', '\\"\\"\\"').rstrip()
     if text.endswith('"'):
         text += " "
     return f'"""{text}"""' if "\n" not in text else f'"""{text}\n"""'
+
+
+@lru_cache(maxsize=1024)
+def _filled(line: str) -> str:
+    return fill(line, 112, break_long_words=False, break_on_hyphens=False)
 
 
 def _indent(text: str) -> str:

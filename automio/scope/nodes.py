@@ -1,12 +1,14 @@
 """Small makers of GraphQL syntax: what the rewriting adds, and copies of nodes with a part changed.
 
-Nodes of the caller's document are never changed: the walk builds new ones and shares what stays the same.
+Nodes of the caller's document are never changed: the walk builds new ones and shares what stays the same. Names and
+variables without a place are shared by all documents.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 from graphql import (
     ArgumentNode,
@@ -32,10 +34,12 @@ from automio.dialect.sdl import type_name as type_name
 from automio.dialect.sdl import type_text as type_text
 
 
+@lru_cache(maxsize=4096)
 def named(name: str) -> NameNode:
     return NameNode(value=name)
 
 
+@lru_cache(maxsize=4096)
 def variable(name: str) -> VariableNode:
     return VariableNode(name=named(name))
 
