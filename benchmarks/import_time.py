@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.generate import SCHEMAS, measure, ours, project, rival
+from benchmarks.generate import SCHEMAS, ours, project, synthetic
+from benchmarks.processes import measure
+from benchmarks.rivals import ariadne
 
 EXTRA_MS = 30
 PYDANTIC = "import pydantic; type('M', (pydantic.BaseModel,), {'model_config': {'defer_build': True}})"
@@ -42,25 +43,14 @@ def main() -> None:
     given = parser.parse_args()
     if not SCHEMAS.is_dir():
         raise SystemExit("the folder ../shared (reference schemas) is not here")
-    tables = "100" if given.large else "10"
+    tables = 100 if given.large else 10
     with TemporaryDirectory() as name:
         work = Path(name)
-        schema = work / "schema.graphql"
-        arguments = ["--apps", "1", "--tables", tables, "--columns", "12", "--seed", "1"]
-        command = [
-            sys.executable,
-            str(SCHEMAS / "synthetic_hasura.py"),
-            *arguments,
-            "--operations",
-            str(work / "operations"),
-        ]
-        with schema.open("wb") as out:
-            subprocess.run(command, stdout=out, check=True)
-        operations = sorted((work / "operations").iterdir())
+        schema, operations = synthetic(work, 1, tables)
         mine = project(work / "mine", schema, operations, "")
         ours(mine, 1)
         peer_folder = project(work / "rival", schema, operations, "")
-        peer = rival(peer_folder, schema, 1)
+        peer = ariadne(peer_folder, schema, 1)
         bare, _ = milliseconds("pass", mine, given.runs)
         pydantic, memory = milliseconds(PYDANTIC, mine, given.runs)
         print(

@@ -30,7 +30,7 @@ def run(path: Path, *, check: bool = False, quiet: bool = False) -> Report:
         from automio.codegen.write import compare, write
 
         built = build(config)
-        changes = compare(config, built.files) if check else write(config, built.files)
+        changes = (compare if check else write)(config, built.files, built.standing)
     if not check:
         place_schemas(config.root)
     seconds = time.perf_counter() - started

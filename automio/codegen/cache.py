@@ -23,7 +23,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -79,12 +79,11 @@ class Cache:
     """The last run, if there was one, and the keys of this one. Made by `Cache.of`."""
 
     config: CodegenConfig
-    setting: bytes
+    setting: str
     key: str
     queries: str
     sources: Sources
     last: Run | None
-    _texts: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: CodegenConfig, sources: Sources) -> Cache:
@@ -94,7 +93,7 @@ class Cache:
             _digest([setting, *(part for file in files for part in (file.path, file.text))])
             for files in (sources.schema, sources.queries)
         )
-        return cls(config, setting, _digest([schema, queries]).hex(), queries.hex(), sources, _load(_place(config)))
+        return cls(config, setting, _digest([schema, queries]), queries, sources, _load(_place(config)))
 
     def unchanged(self) -> tuple[dict[Path, str], tuple[Diagnostic, ...]] | None:
         """Files and warnings of the last run, when nothing has changed since: neither inputs nor what came of them."""
@@ -130,7 +129,7 @@ class Cache:
                 content = (self.config.root / name).read_bytes()
             except OSError:
                 return None
-            if _digest([content]).hex() != digest:
+            if _digest_of(content) != digest:
                 return None
             found[Path(name)] = content.decode()
         return found
@@ -148,7 +147,6 @@ class Cache:
         self, files: Mapping[Path, str], packages: Mapping[str, Remembered], warnings: Iterable[Diagnostic]
     ) -> None:
         """Keep this run for the next one. Where that is not possible the next one takes longer, and nothing else."""
-        digests = {path.as_posix(): _digest([text]).hex() for path, text in files.items()}
         value = {
             "key": self.key,
             "queries": self.queries,
@@ -158,7 +156,9 @@ class Cache:
                     "key": package.key,
                     "parts": asdict(package.parts),
                     "names": package.names,
-                    "files": {name: digests[name] for name in package.files},
+                    "files": {
+                        name: digest or _digest_of(files[Path(name)].encode()) for name, digest in package.files.items()
+                    },
                     "warnings": [asdict(warning) for warning in package.warnings],
                 }
                 for app, package in packages.items()
@@ -166,14 +166,14 @@ class Cache:
         }
         content = json.dumps(value, separators=(",", ":")).encode()
         try:
-            _replace(_place(self.config), _digest([content]).hex().encode() + b"\n" + content)
+            _replace(_place(self.config), _digest_of(content).encode() + b"\n" + content)
         except OSError:
             return
 
     def package_key(self, app: str, parts: Parts, names: Iterable[str], sdl: Sdl) -> str:
         """A digest of all that the package's text depends on, when the schema's names that it reaches are these."""
         queries = {file.path: file.text for file in self.sources.queries}
-        content: list[str | bytes] = [self.setting, app, *map(str, sdl.root_types.items())]
+        content = [self.setting, app, *map(str, sdl.root_types.items())]
         content += ["tables", *parts.tables, "operations", *parts.operations]
         for path in parts.sources:
             content += [path, queries.get(path, "")]
@@ -181,21 +181,18 @@ class Cache:
             root = sdl.root_fields.get(kind, {}).get(name)
             content += [kind, name, root.span.body if root else ""]
         for name in names:
-            content += [name, self.texts(name, sdl)]
-        return _digest(content).hex()
-
-    def texts(self, name: str, sdl: Sdl) -> bytes:
-        """Digest of all texts of the schema about a name."""
-        if name not in self._texts:
-            self._texts[name] = _digest(sdl.texts(name))
-        return self._texts[name]
+            content += [name, *sdl.texts(name)]
+        return _digest(content)
 
 
-def _digest(parts: Iterable[str | bytes]) -> bytes:
+def _digest(parts: Iterable[str]) -> str:
     """Of the parts and where they end: their lengths come first."""
-    contents = [part.encode() if isinstance(part, str) else part for part in parts]
-    lengths = ",".join([str(len(content)) for content in contents])
-    return blake2b(b"".join((lengths.encode(), b":", *contents)), digest_size=16).digest()
+    texts = list(parts)
+    return _digest_of(f"{','.join(map(str, map(len, texts)))}:{''.join(texts)}".encode())
+
+
+def _digest_of(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def _canonical(config: CodegenConfig) -> str:
@@ -229,7 +226,7 @@ def _place(config: CodegenConfig) -> Path:
 def _load(path: Path) -> Run | None:
     try:
         digest, _, content = path.read_bytes().partition(b"\n")
-        if digest.decode() != _digest([content]).hex():
+        if digest.decode() != _digest_of(content):
             return None
         value = json.loads(content)
         packages = {

@@ -23,7 +23,7 @@ from automio.codegen.write import format_files
 from automio.dialect.sdl import Sdl
 from automio.errors import CodegenError, Diagnostic
 
-Made = tuple[dict[Path, str], tuple[Diagnostic, ...]]
+Made = tuple[dict[Path, str], tuple[Diagnostic, ...], frozenset[Path]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Packages:
         return cls(config, sources, cache, sdl, tables_by_app(sdl))
 
     def files(self) -> Made:
-        """Every file, formatted, and the warnings. Raises CodegenError with all faults."""
+        """Every file, formatted, the warnings, and those of the files that were read from disk. Raises CodegenError with all faults."""
         return self.after_schema_change() or self.everything()
 
     def after_schema_change(self) -> Made | None:
@@ -117,6 +117,7 @@ class Packages:
             self.sdl.forget()
         if findings.errors:
             raise CodegenError(list(dict.fromkeys(findings.errors)))
+        standing = frozenset(files)
         files |= format_files(made)
         self.cache.save(files, packages, general)
-        return files, tuple(dict.fromkeys(findings.warnings))
+        return files, tuple(dict.fromkeys(findings.warnings)), standing

@@ -15,7 +15,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from automio.codegen.cache import Cache
@@ -33,6 +33,8 @@ class Build:
 
     files: dict[Path, str]
     warnings: tuple[Diagnostic, ...]
+    standing: frozenset[Path] = field(default=frozenset(), compare=False)
+    """The files that stand on disk with this text: they were read from there."""
 
 
 def generate(config: CodegenConfig) -> dict[Path, str]:
@@ -46,12 +48,13 @@ def build(config: CodegenConfig) -> Build:
         sources = read_sources(config)
         cache = Cache.of(config, sources)
         unchanged = cache.unchanged()
-        return Build(*unchanged) if unchanged else _compile(config, sources, cache)
+        return Build(*unchanged, frozenset(unchanged[0])) if unchanged else _compile(config, sources, cache)
 
 
 def check(config: CodegenConfig) -> list[str]:
     """What is out of date on disk, a line a file: `stale: app_130/orders.py`; [] when nothing is."""
-    changes = compare(config, generate(config))
+    built = build(config)
+    changes = compare(config, built.files, built.standing)
     return [
         *(f"missing: {path}" for path in changes.missing),
         *(f"stale: {path}" for path in changes.stale),

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +40,16 @@ class Changes:
         return bool(self.missing or self.stale or self.extra)
 
 
-def compare(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
-    """Files to be added, replaced and removed. Raises CodegenError for each foreign file that is in the way."""
+def compare(config: CodegenConfig, files: Mapping[Path, str], standing: Collection[Path] = ()) -> Changes:
+    """Files to be added, replaced and removed. Raises CodegenError for each foreign file that is in the way.
+
+    `standing`: those of the files that were just read from disk, with this text.
+    """
     missing: list[str] = []
     stale: list[str] = []
     foreign: list[Diagnostic] = []
     folders: dict[Path, Diagnostic | None] = {}
-    for path, text in files.items():
+    for path in (path for path in files if path not in standing):
         if path.parent not in folders:
             folders[path.parent] = _in_the_way(config.root, path.parent)
         in_the_way, content = folders[path.parent], None
@@ -56,7 +59,7 @@ def compare(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
             foreign.append(in_the_way)
         elif content is None:
             missing.append(path.as_posix())
-        elif content != text.encode():
+        elif content != files[path].encode():
             stale.append(path.as_posix())
     if foreign:
         raise CodegenError(list(dict.fromkeys(foreign)))
@@ -65,10 +68,10 @@ def compare(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
     return Changes(tuple(sorted(missing)), tuple(sorted(stale)), tuple(extra), edited)
 
 
-def write(config: CodegenConfig, files: Mapping[Path, str]) -> Changes:
+def write(config: CodegenConfig, files: Mapping[Path, str], standing: Collection[Path] = ()) -> Changes:
     """Bring the disk in line. Raises CodegenError, before anything is changed, when a foreign file is in the way."""
     with workspace(config.root) as place:
-        changes = compare(config, files)
+        changes = compare(config, files, standing)
         written = Written.of(config)
         contents = {path.as_posix(): text.encode() for path, text in files.items()}
         if changes:
@@ -133,25 +136,24 @@ def _is_owned(path: Path) -> bool:
         return file.read(len(_PREFIX)) == _PREFIX
 
 
-def _owned(config: CodegenConfig, known: Container[Path]) -> Iterator[Path]:
+def _owned(config: CodegenConfig, known: Iterable[Path]) -> Iterator[Path]:
     """The files of generated packages but the known ones: folders below the target whose `__init__.py` has the header."""
     target = config.root / config.target
+    names_in: dict[Path, set[str]] = {}
+    for path in known:
+        names_in.setdefault(path.parent, set()).add(path.name)
     if not target.is_dir():
         return
     for folder in sorted(target.iterdir()):
         initial = folder / "__init__.py"
         if folder.is_dir() and is_generated(initial):
             for base, _, names in os.walk(folder):
-                for name in sorted(names):
-                    if name == MARKER or name.endswith(".py"):
-                        path = Path(base, name)
-                        place = Path(os.path.normpath(path.relative_to(config.root)))
-                        if (
-                            place not in known
-                            and path.is_file()
-                            and (path == folder / MARKER or (name != MARKER and _is_owned(path)))
-                        ):
-                            yield place
+                place = Path(os.path.normpath(Path(base).relative_to(config.root)))
+                for name in sorted(set(names) - names_in.get(place, set())):
+                    path = Path(base, name)
+                    is_marker = name == MARKER and path.parent == folder
+                    if path.is_file() and (is_marker or (name.endswith(".py") and _is_owned(path))):
+                        yield place / name
 
 
 def format_files(files: Mapping[Path, str]) -> dict[Path, str]:
