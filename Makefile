@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check bench cores faults clean
+.PHONY: demo test check bench scale cores faults clean
 
 demo: $(INSTALLED)
 	@$(PY) examples/demo.py
@@ -24,6 +24,10 @@ bench: $(INSTALLED)
 # Deliberate faults, one at a time: the tests must notice each (some ten minutes).
 faults: $(INSTALLED)
 	$(PY) -m tests.scope.faults
+
+# Schemas of up to 2,000 tables through the compiler and two strict checkers: half an hour, 8 GB of memory.
+scale: $(INSTALLED)
+	$(PY) -m pytest tests/codegen/test_scale.py --scale
 
 # The runtime on the newest graphql-core and gql, which ariadne-codegen does not install with.
 cores: .venv-cores/.installed

@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite expected files; read the diff as you would code"
     )
+    parser.addoption("--scale", action="store_true", help="tests/codegen/test_scale.py at its full sizes: many minutes")
 
 
 @pytest.fixture(scope="session")

@@ -211,7 +211,7 @@ def test_a_damaged_cache_is_ignored(config: CodegenConfig, compiled: list[str], 
         path.mkdir()
     elif damage == "other shape":
         content = json.dumps({"key": 1, "packages": [], "warnings": {}}).encode()
-        path.write_bytes(cache_module._digest([content]).hex().encode() + b"\n" + content)
+        path.write_bytes(cache_module._digest_of(content).encode() + b"\n" + content)
     else:
         texts = {"cut": good[:-5], "changed": good.replace(b"app_1", b"app_2"), "binary": b"\xff\xfe\n\x00"}
         path.write_bytes(texts.get(damage, damage.encode()))
