@@ -19,7 +19,7 @@ from automio.codegen.operations import Findings, Located, Queries, assign, parse
 from automio.codegen.overrides import unknown_tables
 from automio.codegen.package import Package
 from automio.codegen.sources import Sources
-from automio.codegen.write import format_files
+from automio.codegen.write import Formatter
 from automio.dialect.sdl import Sdl
 from automio.errors import CodegenError, Diagnostic
 
@@ -94,30 +94,30 @@ class Packages:
         findings.warnings[:] = general
         findings.errors += unknown_tables(self.sdl, self.config)
         files: dict[Path, str] = {}
-        made: dict[Path, str] = {}
         packages: dict[str, Remembered] = {}
         apps = {*operations, *kept, *filter(self.config.package_of, self.tables)}
-        for app in sorted(apps, key=lambda app: (len(app), app)):
-            tables = self.tables.get(app, [])
-            package = Package(self.config, self.sdl, queries, app, operations.get(app, []), tables, findings)
-            known = kept.get(app) or self.cache.kept(app, package.parts(), self.sdl)
-            if known:
-                packages[app] = known[0]
-                files |= known[1]
-                findings.warnings += known[0].warnings
-                continue
-            said = len(findings.warnings)
-            try:
-                own = package.files()
-            except CodegenError as error:
-                findings.errors += error.diagnostics
-                continue
-            made |= own
-            packages[app] = self.cache.remember(package, own, findings.warnings[said:])
-            self.sdl.forget()
-        if findings.errors:
-            raise CodegenError(list(dict.fromkeys(findings.errors)))
-        standing = frozenset(files)
-        files |= format_files(made)
+        with Formatter() as formatter:
+            for app in sorted(apps, key=lambda app: (len(app), app)):
+                tables = self.tables.get(app, [])
+                package = Package(self.config, self.sdl, queries, app, operations.get(app, []), tables, findings)
+                known = kept.get(app) or self.cache.kept(app, package.parts(), self.sdl)
+                if known:
+                    packages[app] = known[0]
+                    files |= known[1]
+                    findings.warnings += known[0].warnings
+                    continue
+                said = len(findings.warnings)
+                try:
+                    own = package.files()
+                except CodegenError as error:
+                    findings.errors += error.diagnostics
+                    continue
+                formatter.add(own)
+                packages[app] = self.cache.remember(package, own, findings.warnings[said:])
+                self.sdl.forget()
+            if findings.errors:
+                raise CodegenError(list(dict.fromkeys(findings.errors)))
+            standing = frozenset(files)
+            files |= formatter.formatted()
         self.cache.save(files, packages, general)
         return files, tuple(dict.fromkeys(findings.warnings)), standing

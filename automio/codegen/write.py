@@ -24,6 +24,8 @@ from automio.errors import AutomioError, CodegenError, Diagnostic
 
 MARKER = "py.typed"
 _PREFIX = HEADER.partition(";")[0].encode()
+_ENOUGH = 200
+"""Files that are worth a process of ruff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,31 +158,66 @@ def _owned(config: CodegenConfig, known: Iterable[Path]) -> Iterator[Path]:
                         yield place / name
 
 
-def format_files(files: Mapping[Path, str]) -> dict[Path, str]:
-    """Python files as ruff formats them: one process for all, whatever configuration the project has."""
-    python = [path for path in files if path.suffix == ".py"]
-    with tempfile.TemporaryDirectory() as folder:
-        places = {path: Path(folder) / f"{number}.py" for number, path in enumerate(python)}
-        for path, place in places.items():
-            place.write_text(files[path], encoding="utf-8")
-        if places:
-            _ruff(
-                ["format", "--isolated", "--no-cache", "--quiet", "--line-length=120", "--target-version=py311", folder]
-            )
+class Formatter:
+    """Python files as ruff formats them, whatever configuration the project has.
+
+    ruff works while the next packages are compiled: whenever enough files have come, a process of its own takes them.
+    """
+
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.files: dict[Path, str | Path] = {}
+        """Path -> the text of what is no Python, or the place where ruff formats it."""
+        self.waiting: list[str] = []
+        self.running: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Formatter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.running:
+            process.kill()
+            process.communicate()
+        self.folder.cleanup()
+
+    def add(self, files: Mapping[Path, str]) -> None:
+        for path, text in files.items():
+            if path.suffix != ".py":
+                self.files[path] = text
+                continue
+            place = self.files[path] = Path(self.folder.name, f"{len(self.files)}.py")
+            place.write_text(text, encoding="utf-8")
+            self.waiting.append(str(place))
+        if len(self.waiting) >= _ENOUGH:
+            self.start()
+
+    def start(self) -> None:
+        if self.waiting:
+            command = [*_ruff(), "format", "--isolated", "--no-cache", "--quiet", "--line-length=120"]
+            command += ["--target-version=py311", *self.waiting]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            self.running.append(process)
+            self.waiting.clear()
+
+    def formatted(self) -> dict[Path, str]:
+        """Everything that was added, in that order. Raises AutomioError when ruff takes something for no Python."""
+        self.start()
+        while self.running:
+            said = self.running[0].communicate()[1]
+            if self.running.pop(0).returncode:
+                raise AutomioError(
+                    f"ruff could not format what was generated: {said.strip()}", hint="Please report this."
+                )
         return {
-            path: places[path].read_text(encoding="utf-8") if path in places else text for path, text in files.items()
+            path: found if isinstance(found, str) else found.read_text(encoding="utf-8")
+            for path, found in self.files.items()
         }
 
 
-def _ruff(arguments: Iterable[str]) -> None:
+def _ruff() -> list[str]:
     try:
         from ruff.__main__ import find_ruff_bin
 
-        command = [os.fsdecode(find_ruff_bin())]
+        return [os.fsdecode(find_ruff_bin())]
     except (ImportError, FileNotFoundError):
-        command = [sys.executable, "-m", "ruff"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise AutomioError(
-            f"ruff could not format what was generated: {done.stderr.strip()}", hint="Please report this."
-        )
+        return [sys.executable, "-m", "ruff"]

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from operator import is_
 
 from graphql import (
     ArgumentNode,
@@ -192,7 +193,8 @@ class _Walk:
                 )
             out.append(rewritten)
             steps += below
-        return SelectionSetNode(selections=tuple(out)), tuple(steps)
+        same = len(out) == len(node.selections) and all(map(is_, out, node.selections))
+        return node if same else SelectionSetNode(selections=tuple(out)), tuple(steps)
 
     def fragment(self, position: Position, name: str, place: str) -> Steps:
         position = self.within(position, self.chosen.fragments[name])
