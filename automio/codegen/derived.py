@@ -254,7 +254,7 @@ class _Writer:
             name=nodes.named(self.row),
             type_condition=NamedTypeNode(name=nodes.named(self.table.type)),
             directives=(),
-            selection_set=SelectionSetNode(selections=tuple(map(_field, self.table.columns))),
+            selection_set=nodes.make(SelectionSetNode, selections=tuple(map(_field, self.table.columns))),
         )
 
     def make(
@@ -268,23 +268,27 @@ class _Writer:
     ) -> Derived:
         parts = list(parts)
         alias = without_app(root.name, self.table.app)
-        field = FieldNode(
+        field = nodes.make(
+            FieldNode,
             alias=None if alias == root.name else nodes.named(alias),
             name=nodes.named(root.name),
             arguments=tuple(nodes.argument(p.argument, p.value) for p in parts if p.value),
             directives=(),
-            selection_set=SelectionSetNode(selections=(selection,)),
+            selection_set=nodes.make(SelectionSetNode, selections=(selection,)),
         )
-        node = OperationDefinitionNode(
+        node = nodes.make(
+            OperationDefinitionNode,
             operation=OperationType(operation),
             name=nodes.named(f"{pascal_case(self.table.name)}{pascal_case(function)}"),
             variable_definitions=tuple(
-                VariableDefinitionNode(variable=nodes.variable(p.variable), type=self.types[p.type], directives=())
+                nodes.make(
+                    VariableDefinitionNode, variable=nodes.variable(p.variable), type=self.types[p.type], directives=()
+                )
                 for p in parts
                 if p.variable
             ),
             directives=(),
-            selection_set=SelectionSetNode(selections=(field,)),
+            selection_set=nodes.make(SelectionSetNode, selections=(field,)),
         )
         below = (
             selection.selection_set.selections if isinstance(selection, FieldNode) and selection.selection_set else ()
@@ -313,9 +317,9 @@ def with_choices(op: OperationIR, schema: GraphQLSchema, index: SchemaIndex) -> 
         flags += [function, *(f"{function}_{name}" for name in columns)]
         inner = [_field(column, flag=f"{function}_{name}") for name, column in columns.items()]
         selections.append(_field(function, inner, flag=function))
-    field.selection_set = SelectionSetNode(selections=(_field("aggregate", selections),))
+    field.selection_set = nodes.make(SelectionSetNode, selections=(_field("aggregate", selections),))
     operation.variable_definitions = (*(operation.variable_definitions or ()), *map(_flag, flags))
-    operation.selection_set = SelectionSetNode(selections=(field,))
+    operation.selection_set = nodes.make(SelectionSetNode, selections=(field,))
     document = DocumentNode(definitions=(operation,))
     return replace(
         op,
@@ -329,17 +333,20 @@ def with_choices(op: OperationIR, schema: GraphQLSchema, index: SchemaIndex) -> 
 def _field(name: str, inner: Iterable[SelectionNode] = (), *, flag: str = "") -> FieldNode:
     """`name @include(if: $flag) { inner }`."""
     below = tuple(inner)
-    return FieldNode(
+    return nodes.make(
+        FieldNode,
         alias=None,
         name=nodes.named(name),
         arguments=(),
         directives=(_include(flag),) if flag else (),
-        selection_set=SelectionSetNode(selections=below) if below else None,
+        selection_set=nodes.make(SelectionSetNode, selections=below) if below else None,
     )
 
 
 def _include(flag: str) -> DirectiveNode:
-    return DirectiveNode(name=nodes.named("include"), arguments=(nodes.argument("if", nodes.variable(flag)),))
+    return nodes.make(
+        DirectiveNode, name=nodes.named("include"), arguments=(nodes.argument("if", nodes.variable(flag)),)
+    )
 
 
 _BOOLEAN = NonNullTypeNode(type=NamedTypeNode(name=nodes.named("Boolean")))
@@ -348,7 +355,9 @@ _FALSE = BooleanValueNode(value=False)
 
 def _flag(name: str) -> VariableDefinitionNode:
     """`$name: Boolean! = false`."""
-    return VariableDefinitionNode(variable=nodes.variable(name), type=_BOOLEAN, default_value=_FALSE, directives=())
+    return nodes.make(
+        VariableDefinitionNode, variable=nodes.variable(name), type=_BOOLEAN, default_value=_FALSE, directives=()
+    )
 
 
 def _columns_by_function(schema: GraphQLSchema, type_: str, table: Table, index: SchemaIndex) -> dict[str, list[str]]:

@@ -30,18 +30,19 @@ from graphql import (
     VariableNode,
 )
 
+from automio.dialect.nodes import make as make
 from automio.dialect.sdl import type_name as type_name
 from automio.dialect.sdl import type_text as type_text
 
 
 @lru_cache(maxsize=4096)
 def named(name: str) -> NameNode:
-    return NameNode(value=name)
+    return make(NameNode, value=name)
 
 
 @lru_cache(maxsize=4096)
 def variable(name: str) -> VariableNode:
-    return VariableNode(name=named(name))
+    return make(VariableNode, name=named(name))
 
 
 def integer(value: int) -> IntValueNode:
@@ -49,19 +50,19 @@ def integer(value: int) -> IntValueNode:
 
 
 def entry(name: str, value: ValueNode) -> ObjectFieldNode:
-    return ObjectFieldNode(name=named(name), value=value)
+    return make(ObjectFieldNode, name=named(name), value=value)
 
 
 def obj(fields: Iterable[ObjectFieldNode] = ()) -> ObjectValueNode:
-    return ObjectValueNode(fields=tuple(fields))
+    return make(ObjectValueNode, fields=tuple(fields))
 
 
 def array(values: Iterable[ValueNode]) -> ListValueNode:
-    return ListValueNode(values=tuple(values))
+    return make(ListValueNode, values=tuple(values))
 
 
 def argument(name: str, value: ValueNode) -> ArgumentNode:
-    return ArgumentNode(name=named(name), value=value)
+    return make(ArgumentNode, name=named(name), value=value)
 
 
 def equals(column: str, value: ValueNode) -> ObjectFieldNode:
@@ -85,7 +86,8 @@ def field(
     alias = node.alias
     if name is not None and name != node.name.value and alias is None:
         alias = node.name
-    return FieldNode(
+    return make(
+        FieldNode,
         alias=alias,
         name=node.name if name is None else named(name),
         arguments=tuple(node.arguments or ()) if arguments is None else tuple(arguments),

@@ -253,7 +253,8 @@ class Variables:
         return rules
 
     def scope_definition(self, declared: VariableDefinitionNode | None) -> VariableDefinitionNode:
-        return VariableDefinitionNode(
+        return nodes.make(
+            VariableDefinitionNode,
             variable=nodes.variable(self.scope_name),
             type=nodes.non_null(declared.type if declared and not self.scope_type else parse_type(self.scope_type)),
             directives=tuple(declared.directives or ()) if declared else (),
@@ -275,7 +276,8 @@ def _is_integer(type_: TypeNode) -> bool:
 
 def _definition(declared: VariableDefinitionNode, name: str, type_: TypeNode | None = None) -> VariableDefinitionNode:
     """The definition of one target: as declared when the value goes through, else with its own type and no default."""
-    return VariableDefinitionNode(
+    return nodes.make(
+        VariableDefinitionNode,
         variable=nodes.variable(name),
         type=declared.type if type_ is None else type_,
         default_value=declared.default_value if type_ is None else None,

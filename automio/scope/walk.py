@@ -147,7 +147,8 @@ class _Walk:
             Position(Place.ROOT, self.kind), operation.selection_set, f"{self.chosen.label}: "
         )
         definitions, rules, dropped = self.variables.finish()
-        scoped = OperationDefinitionNode(
+        scoped = nodes.make(
+            OperationDefinitionNode,
             operation=operation.operation,
             name=operation.name,
             variable_definitions=definitions,
@@ -194,7 +195,7 @@ class _Walk:
             out.append(rewritten)
             steps += below
         same = len(out) == len(node.selections) and all(map(is_, out, node.selections))
-        return node if same else SelectionSetNode(selections=tuple(out)), tuple(steps)
+        return node if same else nodes.make(SelectionSetNode, selections=tuple(out)), tuple(steps)
 
     def fragment(self, position: Position, name: str, place: str) -> Steps:
         position = self.within(position, self.chosen.fragments[name])
@@ -374,7 +375,7 @@ class _Walk:
             alias=nodes.named(self.helper), name=nodes.named(column), arguments=(), directives=(), selection_set=None
         )
         self.inputs.reason(at, f"a row of another organization becomes null: {column} comes along as {self.helper}")
-        selection_set = SelectionSetNode(selections=(*rewritten.selection_set.selections, helper))
+        selection_set = nodes.make(SelectionSetNode, selections=(*rewritten.selection_set.selections, helper))
         own = Step((nodes.response_key(node),), Action.OWN, self.helper)
         return nodes.field(rewritten, selection_set=selection_set), (own, *below)
 
@@ -539,7 +540,7 @@ class _Walk:
             node,
             name=twin.name,
             arguments=[where, *out],
-            selection_set=SelectionSetNode(selections=(returning,)),
+            selection_set=nodes.make(SelectionSetNode, selections=(returning,)),
         )
         return rewritten, (Step((nodes.response_key(node),), Action.RETURNING_FIRST), *below)
 
