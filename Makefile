@@ -25,7 +25,7 @@ bench: $(INSTALLED)
 faults: $(INSTALLED)
 	$(PY) -m tests.scope.faults
 
-# Schemas of up to 2,000 tables through the compiler and two strict checkers: half an hour, 8 GB of memory.
+# Schemas of up to 2,000 tables through the compiler and two strict checkers: half an hour.
 scale: $(INSTALLED)
 	$(PY) -m pytest tests/codegen/test_scale.py --scale
 
