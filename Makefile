@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check bench scale cores faults clean
+.PHONY: demo test check bench scale cores faults engine-proof clean
 
 demo: $(INSTALLED)
 	@$(PY) examples/demo.py
@@ -28,6 +28,11 @@ faults: $(INSTALLED)
 # Schemas of up to 2,000 tables through the compiler and two strict checkers: half an hour.
 scale: $(INSTALLED)
 	$(PY) -m pytest tests/codegen/test_scale.py --scale
+
+# What CI does in part: 2,000 random documents against a naive reader, more strings against each place, 50 kills.
+engine-proof: $(INSTALLED)
+	AUTOMIO_READS=2000 AUTOMIO_INJECTIONS=100 $(PY) -m pytest tests/engine/test_random_reads.py tests/engine/test_injection.py
+	AUTOMIO_KILLS=50 $(PY) -m pytest tests/local/test_kills.py
 
 # The runtime on the newest graphql-core and gql, which ariadne-codegen does not install with.
 cores: .venv-cores/.installed

@@ -1,4 +1,5 @@
-"""Run the benchmarks one after the other, never side by side: `python -m benchmarks [generate] [import_time] [call] [engine_nested] [dev_loop] [scoping]`."""
+"""Run the benchmarks one after the other, never side by side: `python -m benchmarks [generate] [import_time] [call] [engine_nested]
+[engine] [dev_loop] [scoping]`."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import importlib
 import sys
 import time
 
-ALL = ("generate", "import_time", "call", "engine_nested", "dev_loop", "scoping")
+ALL = ("generate", "import_time", "call", "engine_nested", "engine", "dev_loop", "scoping")
 
 
 def main() -> int:

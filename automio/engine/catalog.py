@@ -1,17 +1,14 @@
-"""PostgreSQL's own catalog -> Catalog: the tables, columns, keys and relationships of schema `public`. Next: schema.py.
+"""PostgreSQL's own catalog -> Catalog: the tables, columns and keys of every schema that is a user's. Next: resolve.py.
 
-`CATALOG_QUERY` gives one JSON document (run.py runs it), `read_catalog` turns that into values; nothing here touches a socket.
+`CATALOG_QUERY` gives one JSON document (run.py runs it), `read_database` turns that into values; nothing here touches a socket.
 
 Which relations count: tables, partitioned tables (not their partitions), foreign tables, views and materialized views that no
-extension owns and whose name, like the names of their columns, is a GraphQL name. Domains count as the type below them.
+extension owns, outside of PostgreSQL's schemas, Hasura's and our own. Domains count as the type below them.
 
-Relationships come from foreign keys between such tables:
-- object: the key's columns without the tenant column, each without `_id` (`order_id`, `organization_id` -> `order`);
-- array: the referencing table's name without its `app_<ID>_` prefix (`app_130_messages` -> `messages`), which also takes
-  `<name>_aggregate`;
-- a name that is already a column's, or an earlier relationship's, becomes `<name>_by_<columns>`; when that is taken as well
-  there is no relationship. Earlier means: by the position of the key's first column, then by constraint name, objects first.
-An object relationship is nullable when a column of the key is.
+Names: everything in a Catalog is named as in PostgreSQL: columns by their names, tables by `table_key` (`orders`,
+`sales.orders`). What GraphQL calls them stands beside it, in `Table.type_name` and `Column.field`; "" there means that GraphQL
+does not see it, but it still counts where rows of others could be reached (foreign keys). resolve.py fills these in, with the
+relationships, from the metadata.
 
 The tenant column makes a relation a tenant relation when its type is an integer. `Access` says what a caller who is bound to
 an organization may do with it:
@@ -30,12 +27,13 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from automio.dialect.names import split_app
+from automio.engine.metadata_types import Naming, RolePermissions, TableConfig, TableName
 
 CATALOG_QUERY = """
 WITH relation AS (
-    SELECT c.oid, c.relname, c.relkind, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition
+    SELECT c.oid, c.relname, c.relkind, c.reltype, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'automio', 'hdb_catalog', 'hdb_views')
+      AND c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition
       AND NOT EXISTS (SELECT 1 FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 )
@@ -49,17 +47,23 @@ SELECT json_build_object(
                         attgenerated AS generated, atthasdef AS has_default, atttypid::bigint AS type,
                         col_description(attrelid, attnum) AS comment
                  FROM pg_attribute WHERE attrelid = r.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum) a) AS columns
-      FROM relation r ORDER BY r.relname) x),
+      FROM relation r ORDER BY r.relname, r.nspname) x),
   'constraints', (SELECT coalesce(json_agg(row_to_json(x)), '[]') FROM (
       SELECT k.conname AS name, k.contype AS kind, k.conrelid::bigint AS relation, k.conkey AS columns,
              k.confrelid::bigint AS target, k.confkey AS target_columns, k.confdeltype AS on_delete, k.confupdtype AS on_update,
              k.condeferrable AS deferrable
       FROM pg_constraint k JOIN relation r ON r.oid = k.conrelid
-      WHERE k.contype IN ('p', 'u', 'f') ORDER BY k.conname) x),
+      WHERE k.contype IN ('p', 'u', 'f') ORDER BY k.conname, k.conrelid) x),
   'types', (SELECT coalesce(json_agg(row_to_json(x)), '[]') FROM (
       SELECT t.oid::bigint AS oid, n.nspname AS schema, t.typname AS name, t.typtype AS kind, t.typcategory AS category,
              t.typelem::bigint AS element, t.typbasetype::bigint AS base
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype <> 'p') x),
+  'functions', (SELECT coalesce(json_agg(row_to_json(x)), '[]') FROM (
+      SELECT n.nspname AS schema, p.proname AS name, obj_description(p.oid, 'pg_proc') AS comment,
+             p.prorettype::bigint AS type, (SELECT r.oid::bigint FROM relation r WHERE r.reltype = p.prorettype) AS relation
+      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE p.prokind = 'f' AND EXISTS (SELECT FROM relation r WHERE r.reltype = ANY (p.proargtypes))
+      ORDER BY p.proname, n.nspname, p.oid) x),
   'uses', (SELECT coalesce(json_agg(row_to_json(x)), '[]') FROM (
       SELECT DISTINCT w.ev_class::bigint AS view, d.refobjid::bigint AS used,
              ARRAY (SELECT attname FROM pg_attribute WHERE attrelid = d.refobjid AND attnum > 0 ORDER BY attnum) AS columns
@@ -96,8 +100,19 @@ class SqlType:
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """The values of an enum table: its GraphQL type, and its rows with their comments."""
+
+    name: str
+    values: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `writable`: may be given in insert and update (not generated, not GENERATED ALWAYS AS IDENTITY)."""
+    """A column. `writable`: may be given in insert and update (not generated, not GENERATED ALWAYS AS IDENTITY).
+
+    `field` is its name in GraphQL, "" when it has none. `choices`: it refers to an enum table. `number` is PostgreSQL's attnum.
+    """
 
     name: str
     type: SqlType
@@ -106,6 +121,9 @@ class Column:
     writable: bool = True
     has_default: bool = False
     comment: str | None = None
+    field: str = ""
+    choices: Choices | None = None
+    number: int = 0
 
     @property
     def graphql(self) -> str:
@@ -123,7 +141,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """Columns of `table` -> columns of `target`. `on_delete`, `on_update`: CASCADE, SET NULL, SET DEFAULT, or "" when refused."""
+    """Columns of `table` -> columns of `target` (keys of Catalog.tables). `on_delete`, `on_update`: CASCADE, SET NULL, SET DEFAULT, or "" when refused."""
 
     name: str
     table: str
@@ -135,18 +153,45 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """`pairs` are (this table's column, the other table's column). `many` tells an array from an object."""
+    """`pairs` are (this table's column, the other table's column). `many` tells an array from an object.
+
+    `after`: a nested insert writes the other row after this one (its key is on the other table).
+    """
 
     name: str
     target: str
     pairs: tuple[tuple[str, str], ...]
     many: bool
     nullable: bool = True
+    after: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFunction:
+    """A function that takes a row of some table: what it returns, a table's rows (`target`) or a scalar."""
+
+    comment: str | None
+    scalar: str
+    target: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A computed field. It stands in the schema, so that this is the same as Hasura's, and is refused when it is asked for."""
+
+    name: str
+    description: str | None
+    scalar: str
+    target: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view. `relationships` by name; `primary_key` and `keys` are empty for a view."""
+    """A table or view. `relationships` by name; `primary_key` and `keys` are empty for a view.
+
+    `type_name` is its name in GraphQL, "" when it is not served (not tracked, or no GraphQL name). `permissions` by role.
+    """
 
     name: str
     schema: str
@@ -160,6 +205,22 @@ class Table:
     updatable: bool = True
     deletable: bool = True
     access: Access = Access.SHARED
+    type_name: str = ""
+    config: TableConfig = field(default_factory=TableConfig)
+    permissions: Mapping[str, RolePermissions] = field(default_factory=dict)
+    choices: Choices | None = None
+    computed: Mapping[str, Computed] = field(default_factory=dict)
+    oid: int = 0
+
+    @property
+    def reference(self) -> str:
+        """Its key in Catalog.tables."""
+        return table_key(self.schema, self.name)
+
+    @property
+    def visible(self) -> list[Column]:
+        """The columns that GraphQL sees."""
+        return [column for column in self.columns.values() if column.field]
 
     def key(self, name: str) -> Key:
         """The constraint of that name; KeyError when there is none (the schema's enum allows no other)."""
@@ -168,10 +229,20 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Tables by name, sorted. `tenant_column` is the column that holds the organization."""
+    """Tables by `table_key`, sorted. `tenant_column` is the column that holds the organization.
+
+    `functions` are root fields that a tracked function would have; they are not served.
+    """
 
     tables: Mapping[str, Table]
     tenant_column: str = "organization_id"
+    naming: Naming = Naming.HASURA
+    functions: frozenset[str] = frozenset()
+    row_functions: Mapping[TableName, RowFunction] = field(default_factory=dict)
+
+    def find(self, schema: str, name: str) -> Table | None:
+        """The table or view of that name, whether it is served or not."""
+        return self.tables.get(table_key(schema, name))
 
     def foreign_keys_to(self, table: str) -> list[ForeignKey]:
         """The foreign keys of all tables that point to `table`, sorted by table and name."""
@@ -179,18 +250,27 @@ class Catalog:
         return sorted(found, key=lambda key: (key.table, key.name))
 
 
-def read_catalog(document: str | bytes, tenant_column: str = "organization_id") -> Catalog:
-    """The catalog from what CATALOG_QUERY returned. Relations whose names GraphQL cannot write are left out."""
+def table_key(schema: str, name: str) -> str:
+    """`orders` in schema public, `sales.orders` elsewhere; parts that are not plain names are quoted, so no two are the same."""
+    return _part(name) if schema == "public" else f"{_part(schema)}.{_part(name)}"
+
+
+def _part(name: str) -> str:
+    return name if re.fullmatch(r"\w+", name) else '"' + name.replace('"', '""') + '"'
+
+
+def read_database(document: str | bytes, tenant_column: str = "organization_id") -> Catalog:
+    """What CATALOG_QUERY returned, without names of GraphQL and without relationships (resolve.py)."""
     raw = json.loads(document)
     types = {row["oid"]: row for row in raw["types"]}
-    relations = {row["oid"]: row for row in raw["relations"] if _is_name(row["name"])}
+    relations = {row["oid"]: row for row in raw["relations"]}
     numbers = {oid: {c["number"]: c["name"] for c in row["columns"]} for oid, row in relations.items()}
     columns = {oid: _columns(row["columns"], types) for oid, row in relations.items()}
     primary, keys, foreign = _constraints(raw["constraints"], relations, numbers, columns)
     access = _access(relations, columns, raw["uses"], tenant_column)
     tables: dict[str, Table] = {}
-    for oid, row in sorted(relations.items(), key=lambda item: item[1]["name"]):
-        tables[row["name"]] = Table(
+    for oid, row in relations.items():
+        tables[table_key(row["schema"], row["name"])] = Table(
             name=row["name"],
             schema=row["schema"],
             columns=dict(sorted(columns[oid].items())),
@@ -202,12 +282,22 @@ def read_catalog(document: str | bytes, tenant_column: str = "organization_id") 
             updatable=bool(row["writes"] & 4),
             deletable=bool(row["writes"] & 16),
             access=access[oid],
+            oid=oid,
         )
-    order = {row["name"]: {name: i for i, name in enumerate(numbers[oid].values())} for oid, row in relations.items()}
-    return Catalog(_with_relationships(tables, order, tenant_column), tenant_column)
+    functions = {(row["schema"], row["name"]): _row_function(row, types, relations) for row in raw["functions"]}
+    return Catalog(dict(sorted(tables.items())), tenant_column, row_functions=functions)
 
 
-def _is_name(name: str) -> bool:
+def _row_function(
+    row: Mapping[str, Any], types: Mapping[int, Mapping[str, Any]], relations: Mapping[int, Mapping[str, Any]]
+) -> RowFunction:
+    found, target = types.get(row["type"]), relations.get(row["relation"])
+    scalar = _scalar(_sql_type(found, types)) if found else "String"
+    return RowFunction(row["comment"], scalar, table_key(target["schema"], target["name"]) if target else None)
+
+
+def is_name(name: str) -> bool:
+    """Whether GraphQL can write it."""
     return bool(_NAME.fullmatch(name)) and not name.startswith("__")
 
 
@@ -215,7 +305,7 @@ def _columns(rows: Iterable[Mapping[str, Any]], types: Mapping[int, Mapping[str,
     columns: dict[str, Column] = {}
     for row in rows:
         found = types.get(row["type"])
-        if found is None or not _is_name(row["name"]):
+        if found is None:
             continue
         sql = _sql_type(found, types)
         columns[row["name"]] = Column(
@@ -226,6 +316,7 @@ def _columns(rows: Iterable[Mapping[str, Any]], types: Mapping[int, Mapping[str,
             writable=not row["generated"] and row["identity"] != "a",
             has_default=row["has_default"] or bool(row["identity"]),
             comment=row["comment"],
+            number=row["number"],
         )
     return columns
 
@@ -242,7 +333,7 @@ def _sql_type(row: Mapping[str, Any], types: Mapping[int, Mapping[str, Any]]) ->
 def _scalar(sql: SqlType) -> str:
     if sql.schema == "pg_catalog" and sql.name in _SCALARS:
         return _SCALARS[sql.name]
-    return sql.name if _is_name(sql.name) else "String"
+    return sql.name if is_name(sql.name) else "String"
 
 
 def _constraints(
@@ -262,7 +353,7 @@ def _constraints(
         if not all(name in columns[oid] for name in names):
             continue
         if row["kind"] != "f":
-            if _is_name(row["name"]) and not row["deferrable"]:
+            if not row["deferrable"]:
                 keys.setdefault(oid, []).append(Key(row["name"], names))
             if row["kind"] == "p":
                 primary[oid] = names
@@ -272,8 +363,8 @@ def _constraints(
             foreign.setdefault(oid, []).append(
                 ForeignKey(
                     name=row["name"],
-                    table=relations[oid]["name"],
-                    target=relations[row["target"]]["name"],
+                    table=table_key(relations[oid]["schema"], relations[oid]["name"]),
+                    target=table_key(relations[row["target"]]["schema"], relations[row["target"]]["name"]),
                     pairs=pairs,
                     on_delete=_CASCADES.get(row["on_delete"], ""),
                     on_update=_CASCADES.get(row["on_update"], ""),
@@ -310,44 +401,3 @@ def _access(
         else:
             access[oid] = Access.CLOSED if stands_on_tenant(oid, set()) else Access.SHARED
     return access
-
-
-def _with_relationships(
-    tables: Mapping[str, Table], order: Mapping[str, Mapping[str, int]], tenant_column: str
-) -> dict[str, Table]:
-    found: dict[str, dict[str, Relationship]] = {name: {} for name in tables}
-
-    def add(table: Table, relationship: Relationship, columns: Iterable[str]) -> None:
-        taken = found[table.name]
-        longer = f"{relationship.name}_by_{'_'.join(columns)}"
-        for name in (relationship.name, longer):
-            names = {name, f"{name}_aggregate"} if relationship.many else {name}
-            others = set(table.columns) | set(taken) | {f"{r.name}_aggregate" for r in taken.values() if r.many}
-            if not names & others:
-                taken[name] = replace(relationship, name=name)
-                return
-
-    foreign = [key for table in tables.values() for key in table.foreign_keys]
-    foreign.sort(key=lambda key: (key.table, min(order[key.table][c] for c, _ in key.pairs), key.name))
-    for key in foreign:
-        table, columns = tables[key.table], _telling_columns(key, tenant_column)
-        nullable = any(table.columns[c].nullable for c, _ in key.pairs)
-        name = "_".join(_without_id(column) for column in columns)
-        add(table, Relationship(name, key.target, key.pairs, many=False, nullable=nullable), columns)
-    for key in foreign:
-        back = tuple((there, here) for here, there in key.pairs)
-        name = split_app(key.table)[1]
-        add(tables[key.target], Relationship(name, key.table, back, many=True), _telling_columns(key, tenant_column))
-    return {name: replace(table, relationships=dict(sorted(found[name].items()))) for name, table in tables.items()}
-
-
-def _telling_columns(key: ForeignKey, tenant_column: str) -> tuple[str, ...]:
-    names = tuple(column for column, _ in key.pairs)
-    return tuple(name for name in names if name != tenant_column) or names
-
-
-def _without_id(column: str) -> str:
-    for ending in ("_id", "Id"):
-        if column.endswith(ending) and len(column) > len(ending):
-            return column[: -len(ending)]
-    return column

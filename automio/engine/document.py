@@ -34,6 +34,7 @@ from graphql import (
     OperationType,
     SchemaMetaFieldDef,
     SelectionSetNode,
+    SingleFieldSubscriptionsRule,
     TypeMetaFieldDef,
     TypeNameMetaFieldDef,
     ValuesOfCorrectTypeRule,
@@ -46,7 +47,12 @@ from graphql import (
 from automio.engine.inputs import Reader, Variables
 from automio.engine.refusal import Refusal
 
-_LENIENT = (ValuesOfCorrectTypeRule, NoUnusedFragmentsRule, NoUnusedVariablesRule)
+_LENIENT = (
+    ValuesOfCorrectTypeRule,
+    NoUnusedFragmentsRule,
+    NoUnusedVariablesRule,
+    SingleFieldSubscriptionsRule,  # plan.py has Hasura's words for it
+)
 _RULES = [rule for rule in specified_rules if rule not in _LENIENT]
 _META: dict[str, GraphQLField] = {
     "__schema": SchemaMetaFieldDef,
@@ -57,7 +63,10 @@ _META: dict[str, GraphQLField] = {
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A field of the answer. `nodes` are its occurrences (their sub-selections are merged), `path` is Hasura's."""
+    """A field of the answer. `nodes` are its occurrences (their sub-selections are merged), `path` is Hasura's.
+
+    `name` is the planner's (schema_inputs.py): a column as PostgreSQL calls it, `affected_rows`; of a root field GraphQL's.
+    """
 
     key: str
     name: str
@@ -80,6 +89,7 @@ class Document:
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Variables
     root: GraphQLObjectType = field(repr=False)
+    many_roots: bool = False
 
     @property
     def kind(self) -> OperationType:
@@ -120,7 +130,11 @@ class Document:
         for key, nodes in found.items():
             name = nodes[0].name.value
             definition = _META.get(name) or parent.fields[name]
-            selected.append(Selected(key, name, definition, tuple(nodes), f"{path}.selectionSet.{name}"))
+            means, unserved = definition.extensions.get("means", name), definition.extensions.get("unserved")
+            if unserved:
+                text = f"{unserved} is not supported by the local engine"
+                raise Refusal(text, f"{path}.selectionSet.{name}", "not-supported")
+            selected.append(Selected(key, means, definition, tuple(nodes), f"{path}.selectionSet.{name}"))
         return selected
 
 
@@ -129,6 +143,7 @@ def read_document(schema: GraphQLSchema, text: str, operation_name: str | None) 
     try:
         parsed = parse(text, no_location=True)
         operation = _choose(parsed, operation_name)
+        many_roots = _allow_many_roots(operation)
         fragments = {d.name.value: d for d in parsed.definitions if isinstance(d, FragmentDefinitionNode)}
         root = schema.get_root_type(operation.operation)
         if root is None:
@@ -137,8 +152,9 @@ def read_document(schema: GraphQLSchema, text: str, operation_name: str | None) 
     except (GraphQLError, RecursionError):
         raise Refusal("not a valid graphql query", "$.query") from None
     if errors:
-        raise _translate(errors[0], operation, fragments)
-    return Document(schema, operation, fragments, Variables(schema, operation.variable_definitions or ()), root)
+        raise _unserved(errors[0], schema, operation, fragments) or _translate(errors[0], operation, fragments)
+    variables = Variables(schema, operation.variable_definitions or ())
+    return Document(schema, operation, fragments, variables, root, many_roots)
 
 
 def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -152,6 +168,16 @@ def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode
         if one.name and one.name.value == name:
             return one
     raise Refusal(f"no such operation found in the document: '{name}'", code="unexpected-payload")
+
+
+def _allow_many_roots(operation: OperationDefinitionNode) -> bool:
+    """Whether a subscription carries Hasura's directive for several root fields; takes it away, since no schema tells of it."""
+    if operation.operation is not OperationType.SUBSCRIPTION:
+        return False
+    rest = tuple(one for one in operation.directives or () if one.name.value != "_multiple_top_level_fields")
+    found = len(rest) < len(operation.directives or ())
+    operation.directives = rest
+    return found
 
 
 def _is_included(node: Any, reader: Reader) -> bool:
@@ -195,6 +221,22 @@ _TEXTS: list[tuple[str, str, Callable[[str, re.Match[str]], str]]] = [
 ]
 _MISPLACED = re.compile(r"Directive '@(\w+)' may not be used on (\w+)")
 _CYCLE = re.compile(r"Cannot spread fragment '(\w+)' within itself(?: via (.*))?")
+
+
+def _unserved(
+    error: GraphQLError,
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+) -> Refusal | None:
+    """The refusal of a field that Hasura would have and we have not (a computed field, a function)."""
+    found = re.match(r"Cannot query field '(\w+)' on type '(\w+)'", error.message)
+    kind = schema.type_map.get(found[2]) if found else None
+    thing = kind.extensions.get("unserved", {}).get(found[1]) if found and kind else None
+    if thing is None or not error.nodes:
+        return None
+    path = _Place(error.nodes[0], fragments).find(operation) or "$"
+    return Refusal(f"{thing} is not supported by the local engine", path, "not-supported")
 
 
 def _translate(

@@ -1,9 +1,9 @@
 """The face of the engine: who asks + a GraphQL request -> the bytes of the answer. The steps, in order:
 
-  text -> Document (document.py, cached by text and operation name)
+  text -> Document of the caller's role (document.py, cached by text and operation name)
   variables -> values and their shape (inputs.py)
   Document + shape + bound or not -> Plan -> Program (plan.py, render.py; cached by these three)
-  Program + values + organization -> JSON bytes (run.py)
+  Program + values + organization + session variables -> JSON bytes (run.py)
 
 So a request whose document and shape were seen before costs two lookups, the binding of its values and the database's work.
 The caches are bounded, keep nothing of unusual size, and belong to one reading of the catalog: `reload` starts empty ones.
@@ -24,19 +24,25 @@ from typing import Any, Generic, TypeVar
 
 from graphql import OperationType
 
-from automio.engine.catalog import CATALOG_QUERY, Catalog, read_catalog
+from automio.engine.admin import BulkRefusal, Keeper, State
+from automio.engine.catalog import Catalog
 from automio.engine.document import Document, read_document
 from automio.engine.follow import follow
 from automio.engine.inputs import Reader
 from automio.engine.introspection import introspect
+from automio.engine.live import Live, Ready, Subscription
+from automio.engine.metadata_types import Naming
+from automio.engine.permissions import RoleView, read_role, roles_of
+from automio.engine.permissions_types import Role
 from automio.engine.plan import plan_document
 from automio.engine.plan_types import Plan
 from automio.engine.read import Sight
 from automio.engine.refusal import Refusal
-from automio.engine.render import Cell, Program, Statement, render
+from automio.engine.render import Cell, Program, Statement, render, render_batch
 from automio.engine.run import Database
 from automio.engine.schema import Schema, build_schema
 from automio.engine.values import Binder, Context, binder
+from automio.engine.view import ADMIN
 from automio.errors import EngineError
 
 _DOCUMENTS = 512
@@ -44,19 +50,26 @@ _PROGRAMS = 2048
 _LONGEST_KEPT = 65536
 _MOST_KEPT_VALUES = 1000
 _TOO_DEEP = Refusal("the request is nested too deeply")
+_NOT_OVER_HTTP = Refusal("subscriptions are not supported over HTTP, use websockets instead", code="unexpected-payload")
 _T = TypeVar("_T")
+
+
+class _NotASubscription(Exception):
+    """A query or a mutation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. With an organization the caller reads and writes that organization's rows only, whatever the request says.
 
-    Roles other than admin have no permissions yet: they see an empty schema.
+    A role other than admin sees and does what its permissions say, in the same bounds. `session` are its session variables, by
+    their names in lower case. `backend`: permissions that are `backend_only` count.
     """
 
     role: str = "admin"
     organization: int | None = None
     session: Mapping[str, str] = field(default_factory=dict)
+    backend: bool = False
 
     def __post_init__(self) -> None:
         if self.organization is not None and type(self.organization) is not int:
@@ -66,14 +79,22 @@ class Caller:
 class Engine:
     """Answers GraphQL requests on one PostgreSQL database, as Hasura v2 does. Made by `Engine.connect`."""
 
-    def __init__(self, database: Database, stringify_numeric: bool, tenant_column: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        stringify_numeric: bool,
+        tenant_column: str,
+        live_interval: float = 1.0,
+        naming: Naming = Naming.HASURA,
+    ) -> None:
         self._database = database
         self._stringify_numeric = stringify_numeric
-        self._tenant_column = tenant_column
+        self._keeper = Keeper(database, tenant_column, naming)
         self._reading = _Reading(Catalog({}, tenant_column), stringify_numeric)
-        self._document = ""
+        self._state: State | None = None
         self._reads = asyncio.Lock()
-        self._observers: list[Callable[[Catalog, Catalog], None]] = []
+        self._live = Live(database, lambda: self._reading, live_interval)
+        self._observers: list[Callable[[Catalog, Catalog], None]] = [lambda before, now: self._live.changed()]
 
     @classmethod
     async def connect(
@@ -83,13 +104,18 @@ class Engine:
         pool_size: int = 8,
         stringify_numeric: bool = False,
         tenant_column: str = "organization_id",
+        live_interval: float = 1.0,
+        naming: str = "hasura-default",
     ) -> Engine:
         """An engine that has read the catalog. `stringify_numeric`: bigint, numeric and double precision as JSON strings.
+
+        `live_interval`: seconds between two statements of a live query or stream. `naming`: the convention where the metadata
+        names none, "hasura-default" or "graphql-default".
 
         Raises EngineError when the database cannot be reached; the text names host and database, never a password.
         """
         database = await Database.connect(dsn, pool_size)
-        engine = cls(database, stringify_numeric, tenant_column)
+        engine = cls(database, stringify_numeric, tenant_column, live_interval, Naming(naming))
         try:
             await engine._read()
         except BaseException:
@@ -98,7 +124,8 @@ class Engine:
         return engine
 
     async def close(self) -> None:
-        """Ends the connections, after the requests that are running."""
+        """Ends the subscriptions, and the connections after the requests that are running."""
+        await self._live.close()
         await self._database.close()
 
     async def ping(self) -> None:
@@ -133,6 +160,18 @@ class Engine:
         await self._database.script(sql)
         await self.reload()
 
+    async def admin(self, body: Any) -> Any:
+        """The answer to a request about metadata or run_sql (admin.py), as JSON. AdminRefusal; EngineError without a database."""
+        async with self._reads:
+            assert self._state is not None
+            try:
+                state, answer = await self._keeper.request(self._state, body)
+            except BulkRefusal as stopped:
+                self._take(stopped.state)
+                raise stopped.refusal from None
+            self._take(state)
+            return answer
+
     @property
     def catalog(self) -> Catalog:
         """The tables as last read."""
@@ -150,9 +189,11 @@ class Engine:
         """
         try:
             prepared, values = self._reading.prepare(caller, body)
+            if prepared.document.kind is OperationType.SUBSCRIPTION:
+                raise _NOT_OVER_HTTP.again()
             cells: Sequence[Sequence[Any]] = ()
             if prepared.program.steps:
-                context = Context(values, caller.organization)
+                context = Context(values, caller.organization, session=caller.session)
                 cells = await self._database.run(prepared.program, prepared.binders, context)
             return prepared.answer(cells, values)
         except Refusal as refusal:
@@ -160,12 +201,37 @@ class Engine:
         except RecursionError:
             return _TOO_DEEP.body()
 
+    def subscribe(self, caller: Caller, body: Mapping[str, Any]) -> Subscription | None:
+        """The answers to a subscription, from now on (live.py); None when the request is another operation.
+
+        Close it when it is not wanted any more. Raises Refusal.
+        """
+
+        def prepare() -> Ready:
+            reading = self._reading
+            prepared, values = reading.prepare(caller, body)
+            if prepared.document.kind is not OperationType.SUBSCRIPTION:
+                raise _NotASubscription
+            group = (prepared, caller.role, caller.organization)
+            return Ready(prepared, Context(values, caller.organization, session=caller.session), group, reading)
+
+        try:
+            return self._live.add(prepare)
+        except _NotASubscription:
+            return None
+
     async def explain(self, caller: Caller, body: Mapping[str, Any]) -> list[Statement]:
-        """The statements that the request would run, in order; nothing runs. EngineError when it would be refused."""
+        """The statements that the request would run, in order; nothing runs. EngineError when it would be refused.
+
+        Of a subscription: the one that serves all its subscribers, whose last parameters are arrays of their values.
+        """
         try:
             prepared, _ = self._reading.prepare(caller, body)
         except Refusal as refusal:
             raise EngineError(f"{refusal.message} ({refusal.path})") from None
+        if prepared.document.kind is OperationType.SUBSCRIPTION:
+            batch = render_batch(prepared.plan)
+            return [Statement(batch.text, (*batch.fixed, *batch.varying))]
         return [step.statement for step in prepared.program.steps]
 
     async def plan(self, caller: Caller, body: Mapping[str, Any]) -> Plan:
@@ -179,14 +245,22 @@ class Engine:
     async def _read(self, *, if_changed: bool = False) -> None:
         """One reading at a time, so that a later one is never replaced by an earlier one."""
         async with self._reads:
-            document = await self._database.one_value(CATALOG_QUERY)
-            if if_changed and document == self._document:
+            state = await self._keeper.read(self._state)
+            if if_changed and state is self._state:
                 return
             if if_changed:
                 await self._database.renew()
-            before = self._reading.catalog
-            self._reading = _Reading(read_catalog(document, self._tenant_column), self._stringify_numeric)
-            self._document = document
+            self._take(state)
+
+    def _take(self, state: State) -> None:
+        """Serves this state from now on; the observers hear of another catalog."""
+        if state is self._state:
+            return
+        self._state = state
+        before = self._reading.catalog
+        if self._reading.catalog == state.catalog:
+            return
+        self._reading = _Reading(state.catalog, self._stringify_numeric)
         if before != self._reading.catalog:
             for observer in self._observers:
                 observer(before, self._reading.catalog)
@@ -235,9 +309,11 @@ class _Reading:
 
     def __init__(self, catalog: Catalog, stringify_numeric: bool) -> None:
         self.catalog = catalog
-        self.schema = build_schema(catalog)
-        self._sights = {bound: Sight(catalog, self.schema, bound, stringify_numeric) for bound in (True, False)}
-        self._documents: _Bounded[Document] = _Bounded(_DOCUMENTS)
+        self.stringify_numeric = stringify_numeric
+        self._admin = _Face(self, None)
+        self.schema = self._admin.schema
+        self._roles = roles_of(catalog)
+        self._faces: dict[tuple[str, bool], _Face] = {}
         self._programs: _Bounded[_Prepared] = _Bounded(_PROGRAMS)
 
     def prepare(self, caller: Caller, body: Mapping[str, Any]) -> tuple[_Prepared, Mapping[str, Any]]:
@@ -249,21 +325,55 @@ class _Reading:
 
     def _prepare(self, caller: Caller, body: Mapping[str, Any]) -> tuple[_Prepared, Mapping[str, Any]]:
         text, name, given = _parts(body)
-        document = self._documents.get((text, name))
+        face = self._admin if caller.role == "admin" else self._face(caller)
+        document = face.documents.get((text, name))
         if document is None:
-            document = read_document(self.schema.graphql, text, name)
+            document = read_document(face.schema.graphql, text, name)
             if len(text) <= _LONGEST_KEPT:
-                self._documents.put((text, name), document)
-        if caller.role != "admin":
-            raise _no_permission(document)
+                face.documents.put((text, name), document)
         values, shapes = document.variables.read(given)
         key = (document, caller.organization is not None, shapes)
         prepared = self._programs.get(key)
         if prepared is None:
-            prepared = _prepare(document, self._sights[key[1]], shapes)
+            prepared = _prepare(document, face.sight(key[1]), shapes)
             if sum(map(len, prepared.binders)) <= _MOST_KEPT_VALUES:
                 self._programs.put(key, prepared)
         return prepared, values
+
+    def _face(self, caller: Caller) -> _Face:
+        """What this caller's role sees; all roles without any permission see the same nothing."""
+        name = caller.role if caller.role in self._roles else ""
+        key = (name, caller.backend and self._roles.get(name, False))
+        face = self._faces.get(key)
+        if face is None:
+            face = self._faces[key] = _Face(self, key)
+        return face
+
+
+class _Face:
+    """The schema that a role has, with its documents. `role`: its name, and whether `backend_only` counts; None is the admin."""
+
+    def __init__(self, reading: _Reading, role: tuple[str, bool] | None) -> None:
+        self._reading = reading
+        self._role = role
+        self._sights: dict[bool, Sight] = {}
+        view = ADMIN if role is None else RoleView(self._rights(False))
+        self.schema = build_schema(reading.catalog, view)
+        self.documents: _Bounded[Document] = _Bounded(_DOCUMENTS)
+
+    def sight(self, bound: bool) -> Sight:
+        """How its callers see the tables; `bound`: those of one organization."""
+        found = self._sights.get(bound)
+        if found is None:
+            rights = None if self._role is None else self._rights(bound)
+            reading = self._reading
+            found = Sight(reading.catalog, self.schema, bound, reading.stringify_numeric, rights)
+            self._sights[bound] = found
+        return found
+
+    def _rights(self, bound: bool) -> Role:
+        assert self._role is not None
+        return read_role(self._reading.catalog, self._role[0], bound, self._role[1])
 
 
 def _prepare(document: Document, sight: Sight, shapes: tuple[Hashable, ...]) -> _Prepared:
@@ -286,16 +396,6 @@ def _parts(body: Mapping[str, Any]) -> tuple[str, str | None, Mapping[str, Any]]
     if given is not None and not isinstance(given, Mapping):
         raise Refusal("expected an object for variables", code="parse-failed")
     return text, name or None, given or {}
-
-
-def _no_permission(document: Document) -> Refusal:
-    if document.kind is not OperationType.QUERY:
-        return Refusal(f"no {document.kind.value}s exist")
-    for node in document.operation.selection_set.selections:
-        name = getattr(getattr(node, "name", None), "value", "")
-        if name and not name.startswith("__"):
-            return Refusal(f"field '{name}' not found in type: 'query_root'", f"$.selectionSet.{name}")
-    return Refusal("no queries exist")
 
 
 class _Bounded(Generic[_T]):

@@ -12,6 +12,10 @@ rows of the outer table, so a filter that can fail there puts the barrier on bot
 condition: it would try the pattern on the statistics of the column, foreign rows included, so it is kept from seeing the value
 (`Comparison.late`).
 
+A ROLE has its lock beside that one, in the same place: `refer` gives the rows that the role's select permission lets through,
+`target` those that its update or delete permission does, `own` leaves the role out (conditions of permissions themselves, and
+foreign keys). A bound caller with a role has both, and a barrier then stands behind the role's condition as well.
+
 Null and empty: no filter, or `{}`, is TRUE; `{column: {}}` is TRUE; `_and: []` TRUE, `_or: []` FALSE, `_not: {}` FALSE;
 `{relationship: {}}` asks for a related row. Keys of one object are combined with AND. An explicit null was refused before
 (inputs.py). A null in a column makes a comparison neither true nor false, also `_neq` and `_nin`, as in SQL.
@@ -24,6 +28,7 @@ from dataclasses import replace
 
 from automio.engine.catalog import Access, Catalog, Column, Relationship, SqlType, Table
 from automio.engine.inputs import Fields, Input, Items, Leaf, Symbol
+from automio.engine.permissions_types import Role
 from automio.engine.plan_types import (
     AggregateTest,
     Anything,
@@ -40,11 +45,13 @@ from automio.engine.plan_types import (
     Organization,
     Parameter,
     Predicate,
+    Rooted,
     Rows,
     Scope,
     TableRef,
 )
 from automio.engine.refusal import Refusal
+from automio.engine.schema_inputs import LTREE_OPERANDS
 from automio.engine.values import is_read_at_binding, limit
 
 _LISTS = frozenset({"_in", "_nin"})
@@ -55,14 +62,25 @@ _VALUE = "value"
 
 
 class Tables:
-    """The only maker of TableRef. `bound`: the caller belongs to one organization."""
+    """The only maker of TableRef. `bound`: the caller belongs to one organization. `role` is None for the admin."""
 
-    def __init__(self, catalog: Catalog, bound: bool) -> None:
+    def __init__(self, catalog: Catalog, bound: bool, role: Role | None = None) -> None:
         self.catalog = catalog
         self.bound = bound
+        self.role = role
+
+    @property
+    def guarded(self) -> bool:
+        """Whether there may be rows that the caller must learn nothing of."""
+        return self.bound or self.role is not None
 
     def sees(self, table: Table) -> bool:
         """Whether the caller may read the table at all."""
+        if self.role is not None and self.role.of(table.reference).select is None:
+            return False
+        return self._can_be_scoped(table)
+
+    def _can_be_scoped(self, table: Table) -> bool:
         return not self.bound or table.access is not Access.CLOSED
 
     def writes(self, table: Table) -> bool:
@@ -74,8 +92,21 @@ class Tables:
         return self.bound and table.access is Access.TENANT
 
     def refer(self, table: Table, barrier: bool = False) -> TableRef:
-        """A reference to the table, of the caller's own rows. Refuses a table that the caller may not read."""
-        if not self.sees(table):
+        """A reference to the table, of the rows that the caller may read. Refuses a table that the caller may not read."""
+        rights = self.role.of(table.reference).select if self.role is not None else None
+        if self.role is not None and rights is None:
+            raise Refusal(f"table '{table.name}' cannot be read by this role", code="permission-error")
+        return self.target(table, rights.filter if rights else Everything(), barrier)
+
+    def target(self, table: Table, role: Predicate, barrier: bool = False) -> TableRef:
+        """Rows of the caller's organization that satisfy `role`, a condition of the caller's role."""
+        if role == Everything():
+            return self.own(table, barrier)
+        return replace(self.own(table, barrier or can_fail(role)), filter=role, barrier=barrier)
+
+    def own(self, table: Table, barrier: bool = False) -> TableRef:
+        """Rows of the caller's organization, whatever the role. Refuses a table that no organization can be told of."""
+        if not self._can_be_scoped(table):
             raise Refusal(f"table '{table.name}' cannot be scoped to an organization", code="permission-error")
         if not self.scoped(table):
             return TableRef(table.schema, table.name)
@@ -99,7 +130,7 @@ def can_fail(predicate: Predicate) -> bool:
     match predicate:
         case Everything() | Anything():
             return any(map(can_fail, predicate.of))
-        case Negation():
+        case Negation() | Rooted():
             return can_fail(predicate.of)
         case Comparison():
             return predicate.operator in _PATTERNS or not is_read_at_binding(predicate.value.type)
@@ -137,6 +168,16 @@ class Filters:
             offset=_limit(arguments.get("offset")),
         )
 
+    def most(self, table: Table) -> int | None:
+        """How many rows of the table a list may have for the caller's role."""
+        rights = self.tables.role.of(table.reference).select if self.tables.role is not None else None
+        return rights.most if rights else None
+
+    def capped(self, table: Table, rows: Rows) -> Rows:
+        """The rows of a list, no more than the role may have."""
+        most = self.most(table)
+        return rows if most is None else replace(rows, most=most)
+
     # ── where ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def where(self, table: Table, given: Input | None) -> Predicate:
@@ -146,7 +187,7 @@ class Filters:
         parts: list[Predicate] = []
         for name, one in given.of.items():
             parts.append(self._part(table, name, one, f"{given.path}.{name}"))
-        return _all(parts)
+        return all_of(parts)
 
     def _part(self, table: Table, name: str, given: Input, path: str) -> Predicate:
         if name in table.columns:
@@ -162,7 +203,7 @@ class Filters:
         if name in ("_and", "_or"):
             assert isinstance(given, Items)
             parts = [self.where(table, one) for one in given.of]
-            return _all(parts) if name == "_and" else Anything(tuple(parts))
+            return all_of(parts) if name == "_and" else Anything(tuple(parts))
         relationship = table.relationships[name.removesuffix("_aggregate")]
         assert isinstance(given, Fields)
         return self._aggregate(self._other(table, relationship, path), relationship, given)
@@ -187,11 +228,13 @@ class Filters:
                 kind = cast or column.type
                 if operator == "_has_key" or operator in _KEYS:
                     kind = _TEXT
-                many = operator in _LISTS or operator in _KEYS
+                elif operator in LTREE_OPERANDS:
+                    kind = replace(column.type, name=LTREE_OPERANDS[operator])
+                many = operator in _LISTS or operator in _KEYS or operator.endswith("_any")
                 value = Parameter(one.source, kind, many=many, graphql=one.graphql, path=one.path)
                 compared = Comparison(column.name, operator, value, cast)
-                parts.append(replace(compared, late=self.tables.bound and can_fail(compared)))
-        return _all(parts)
+                parts.append(replace(compared, late=self.tables.guarded and can_fail(compared)))
+        return all_of(parts)
 
     def _aggregate(self, other: Table, relationship: Relationship, given: Fields) -> Predicate:
         parts: list[Predicate] = []
@@ -206,7 +249,7 @@ class Filters:
             test = self._comparisons(Column(_VALUE, kind, "Int" if function == "count" else "Boolean", True), predicate)
             table = self.tables.refer(other, can_fail(where))
             parts.append(AggregateTest(table, relationship.pairs, where, call, test))
-        return _all(parts)
+        return all_of(parts)
 
     # ── order_by ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -245,7 +288,7 @@ def _aggregate_order(table: Table, given: Fields, hops: tuple[Hop, ...]) -> Iter
                 yield Order(str(direction.value), name, hops, Call(function, (name,), type=table.columns[name].type))
 
 
-def _all(parts: list[Predicate]) -> Predicate:
+def all_of(parts: list[Predicate]) -> Predicate:
     """AND, flat: `{a: …, b: …}` is one Everything, a single part is itself."""
     flat: list[Predicate] = []
     for part in parts:
@@ -255,7 +298,7 @@ def _all(parts: list[Predicate]) -> Predicate:
 
 def both(first: Predicate, second: Predicate) -> Predicate:
     """AND of two."""
-    return _all([first, second])
+    return all_of([first, second])
 
 
 def names_of(given: Input | None) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +53,7 @@ from graphql import (
     type_from_ast,
 )
 
+from automio.engine.catalog import Choices
 from automio.engine.plan_types import Composed, Constant, Hole, Variable
 from automio.engine.refusal import EnumLiteral, Refusal, describe
 from automio.engine.schema_inputs import Nulls
@@ -211,7 +212,14 @@ def _is_symbol(field: Any) -> bool:
 
 
 def _is_scalar(kind: Any) -> bool:
-    return not isinstance(get_named_type(kind), GraphQLInputObjectType | GraphQLEnumType)
+    named = get_named_type(kind)
+    if isinstance(named, GraphQLEnumType):
+        return "choices" in named.extensions
+    return not isinstance(named, GraphQLInputObjectType)
+
+
+def _choices(kind: Any) -> Choices | None:
+    return get_named_type(kind).extensions.get("choices")
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -242,7 +250,7 @@ class Reader:
             symbol = bool(expected.extensions.get("symbol"))
             one = self._read(expected.type, argument.value, f"{path}.args.{name}", Nulls.IGNORED, symbol)
             if one is not None:
-                found[name] = one
+                found[expected.out_name or name] = one
         return found
 
     def _read(self, kind: Any, node: ValueNode, path: str, nulls: Nulls, symbol: bool) -> Input | None:
@@ -259,7 +267,7 @@ class Reader:
                 return Symbol(node.value)
             if symbol:
                 raise Refusal(f"expected a boolean for type 'Boolean', but found {describe(_plain(node))}", path)
-            return Leaf(_literal(node), path, str(inner))
+            return Leaf(_literal(node, _choices(inner)), path, str(inner))
         if isinstance(inner, GraphQLList):
             elements = node.values if isinstance(node, ListValueNode) else [node]
             return Items(tuple(self._element(inner.of_type, one, path, i) for i, one in enumerate(elements)), path)
@@ -278,7 +286,7 @@ class Reader:
             definition = _field(inner, name, path)
             one = self._read(definition.type, field.value, f"{path}.{name}", _nulls(inner), _is_symbol(definition))
             if one is not None:
-                fields[name] = one
+                fields[definition.out_name or name] = one
         return _complete(inner, fields, path)
 
     def _element(self, kind: Any, node: ValueNode, path: str, index: int) -> Input:
@@ -294,7 +302,7 @@ def _from_shape(kind: Any, found: Any, source: Variable, path: str, nulls: Nulls
     if _is_scalar(inner):
         if symbol and found == "v":
             raise Refusal("expected a boolean for type 'Boolean'", path)
-        return Symbol(found[1]) if symbol else Leaf(source, path, str(inner))
+        return Symbol(found[1]) if symbol else Leaf(replace(source, choices=_choices(inner)), path, str(inner))
     if isinstance(inner, GraphQLList):
         return _list_from_shape(inner, found, source, path)
     if isinstance(inner, GraphQLEnumType):
@@ -310,7 +318,7 @@ def _from_shape(kind: Any, found: Any, source: Variable, path: str, nulls: Nulls
         deeper = Variable((*source.path, name))
         read = _from_shape(definition.type, one, deeper, place, _nulls(inner), _is_symbol(definition))
         if read is not None:
-            fields[name] = read
+            fields[definition.out_name or name] = read
     return _complete(inner, fields, path)
 
 
@@ -318,10 +326,11 @@ def _list_from_shape(kind: GraphQLList[Any], found: Any, source: Variable, path:
     if found[0] == "*":
         row = get_named_type(kind)
         assert isinstance(row, GraphQLInputObjectType)
-        columns = {
-            name: Leaf(Variable(source.path, name), f"{path}[*].{name}", str(get_nullable_type(row.fields[name].type)))
-            for name in found[1]
-        }
+        columns: dict[str, Leaf] = {}
+        for name in found[1]:
+            field = row.fields[name]
+            inner, place = get_nullable_type(field.type), f"{path}[*].{name}"
+            columns[field.out_name or name] = Leaf(Variable(source.path, name, _choices(inner)), place, str(inner))
         return Spread(columns, path)
     if found[0] == "x":
         raise Refusal(f"expected a list, but found {found[1]}", path)
@@ -357,7 +366,7 @@ def _symbol(kind: GraphQLEnumType, name: str, path: str) -> Symbol:
     if name not in kind.values:
         names = ", ".join(f"'{one}'" for one in sorted(kind.values))
         raise Refusal(f"expected one of the values [{names}] for type '{kind.name}', but found '{name}'", path)
-    return Symbol(name)
+    return Symbol(kind.values[name].value)
 
 
 def _field(kind: GraphQLInputObjectType, name: str, path: str) -> Any:
@@ -368,15 +377,19 @@ def _field(kind: GraphQLInputObjectType, name: str, path: str) -> Any:
 
 def _complete(kind: GraphQLInputObjectType, fields: dict[str, Input], path: str) -> Fields:
     for name, definition in kind.fields.items():
-        if name not in fields and is_non_null_type(definition.type) and definition.default_value is Undefined:
+        if (
+            (definition.out_name or name) not in fields
+            and is_non_null_type(definition.type)
+            and definition.default_value is Undefined
+        ):
             raise Refusal(f"missing required field '{name}'", f"{path}.{name}")
     return Fields(fields, path)
 
 
-def _literal(node: ValueNode) -> Constant | Composed:
+def _literal(node: ValueNode, choices: Choices | None = None) -> Constant | Composed:
     value = _plain(node)
     text = _printed(value)
-    return Composed(text, value) if _has_hole(value) else Constant(text, value)
+    return Composed(text, value, choices) if _has_hole(value) else Constant(text, value, choices)
 
 
 def _printed(value: Any) -> str:

@@ -12,7 +12,7 @@ from graphql import OperationType
 
 from automio.engine.document import Document
 from automio.engine.inputs import Reader
-from automio.engine.plan_types import Plan
+from automio.engine.plan_types import Plan, StreamField
 from automio.engine.read import ReadPlanner, Sight
 from automio.engine.refusal import Refusal
 from automio.engine.write import WritePlanner
@@ -22,8 +22,12 @@ def plan_document(document: Document, sight: Sight, shapes: Sequence[Hashable]) 
     """The plan for one shape of variables. Refuses what the schema or the caller's organization do not allow."""
     reader = Reader(document.variables, shapes)
     reads = ReadPlanner(document, sight, reader)
-    if document.kind is OperationType.SUBSCRIPTION:
-        raise Refusal("subscriptions are not supported by the local engine yet", code="not-supported")
     if document.kind is OperationType.MUTATION:
         return WritePlanner(reads).plan()
-    return Plan(tuple(reads.root(one) for one in document.roots(reader)))
+    roots = document.roots(reader)
+    if document.kind is OperationType.SUBSCRIPTION and (len(roots) != 1 and not document.many_roots):
+        raise Refusal("subscriptions must select one top level field")
+    plan = Plan(tuple(reads.root(one) for one in roots))
+    if len(roots) > 1 and any(isinstance(one, StreamField) for one in plan.fields):
+        raise Refusal("subscriptions must select one top level field")
+    return plan

@@ -15,17 +15,18 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from automio.engine.catalog import SqlType
+from automio.engine.catalog import Choices, SqlType
 
 # ── where values come from ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A literal of the document; `text` is a printable, comparable form of `value`."""
+    """A literal of the document; `text` is a printable, comparable form of `value`. `choices`: it is a name in an enum table."""
 
     text: str
     value: Any = field(compare=False, repr=False)
+    choices: Choices | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Variable:
 
     path: tuple[str | int, ...]
     row: str | None = None
+    choices: Choices | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Composed:
 
     text: str
     template: Any = field(compare=False, repr=False)
+    choices: Choices | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,13 @@ class Hole:
 @dataclass(frozen=True, slots=True)
 class Organization:
     """The organization of the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session variable of the caller, by its name in lower case."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,12 @@ class StepCount:
     steps: tuple[int, ...]
 
 
-Source = Constant | Variable | Composed | Organization | StepValue | StepRows | StepCount
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a subscriber of a stream has come: the value of the cursor's column in the last row that it got."""
+
+
+Source = Constant | Variable | Composed | Organization | Session | StepValue | StepRows | StepCount | Cursor
 
 
 class Kind(Enum):
@@ -89,6 +104,7 @@ class Kind(Enum):
     JSON_PATH = "json path"
     OWN = "own organization"
     OWN_OR_NULL = "own organization or null"
+    SESSION = "session variable"
     PLAIN = "plain"
 
 
@@ -122,11 +138,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class TableRef:
-    """A table as a caller sees it. `scope` is None for a caller who sees all rows, or for a shared table."""
+    """A table as a caller sees it. `scope` is None for a caller who sees all rows, or for a shared table.
+
+    `filter` is what the caller's role adds to it. `barrier`: and nothing else may look at a row before that.
+    """
 
     schema: str
     name: str
     scope: Scope | None = None
+    filter: Predicate | None = None
+    barrier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,24 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnComparison:
+    """`column operator other`, both columns of the row at hand; `root`: `other` is one of the nearest `Rooted` row."""
+
+    column: str
+    operator: str
+    other: str
+    root: bool = False
+    cast: SqlType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rooted:
+    """The row at hand is the root of what stands below."""
+
+    of: Predicate
+
+
+@dataclass(frozen=True, slots=True)
 class IsNull:
     column: str
     null: bool
@@ -189,7 +228,7 @@ class AggregateTest:
     predicate: Predicate
 
 
-Predicate = Everything | Anything | Negation | Comparison | IsNull | Exists | AggregateTest
+Predicate = Everything | Anything | Negation | Comparison | ColumnComparison | Rooted | IsNull | Exists | AggregateTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +264,8 @@ class Rows:
     """Which rows, in which order. `pairs` tie them to the row at hand: (its column, our column); () at the root.
 
     A limit that stands in the document is a number of the plan: PostgreSQL plans better for a limit that it knows.
+    `ties`: rows beyond the limit that are equal to the last one in the order belong to them.
+    `most`: there are no more than that, whatever the limit says.
     """
 
     table: TableRef
@@ -234,6 +275,8 @@ class Rows:
     order: tuple[Order, ...] = ()
     limit: Parameter | int | None = None
     offset: Parameter | int | None = None
+    ties: bool = False
+    most: int | None = None
 
 
 # ── fields of an answer; `key` is the response key ──────────────────────────────────────────────────────────────────────
@@ -290,8 +333,11 @@ class GroupField:
 
 @dataclass(frozen=True, slots=True)
 class NodesField:
+    """The rows that an aggregate is about, the first `most` of them."""
+
     key: str
     fields: tuple[Field, ...]
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,27 +350,55 @@ class AggregateField:
 Field = ColumnField | TypeName | ObjectField | ListField | AggregateField
 
 
+@dataclass(frozen=True, slots=True)
+class StreamField:
+    """The next rows of a stream, in order of its column `cursor`; `rows` has the condition on it. `initial`: where it starts."""
+
+    key: str
+    rows: Rows
+    fields: tuple[Field, ...]
+    cursor: str
+    initial: Parameter
+
+
 # ── writes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """ON CONFLICT ON CONSTRAINT; no columns: do nothing."""
+    """ON CONFLICT ON CONSTRAINT; no columns: do nothing.
+
+    `presets` are set in the row that is there already, `filter` says which ones may be changed (`barrier`: before `where` looks at
+    them), and `check` is for what they become.
+    """
 
     constraint: str
     columns: tuple[str, ...]
     where: Predicate = Everything()
+    presets: tuple[Change, ...] = ()
+    filter: Predicate | None = None
+    check: Predicate | None = None
+    barrier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class InsertPlan:
-    """`rows` are cells in the order of `columns` (None: the default). `spread`: there is one row of lists, one value an inserted row."""
+    """`rows` are cells in the order of `columns` (None: the default). `spread`: there is one row of lists, one value an inserted row.
+
+    `check`: what each row that was written must satisfy, else nothing is kept.
+    """
 
     table: TableRef
     columns: tuple[str, ...]
     rows: tuple[tuple[Parameter | None, ...], ...]
     conflict: Conflict | None = None
     spread: bool = False
+    check: Predicate | None = None
+
+    @property
+    def checks(self) -> bool:
+        """Whether rows are checked after they were written."""
+        return self.check is not None or (self.conflict is not None and self.conflict.check is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,15 +412,28 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class UpdatePlan:
+    """`check`: what each row must satisfy afterwards, else nothing is kept."""
+
     table: TableRef
     where: Predicate
     changes: tuple[Change, ...]
+    check: Predicate | None = None
+
+    @property
+    def checks(self) -> bool:
+        """Whether rows are checked after they were written."""
+        return self.check is not None
 
 
 @dataclass(frozen=True, slots=True)
 class DeletePlan:
     table: TableRef
     where: Predicate
+
+    @property
+    def checks(self) -> bool:
+        """A row that is gone has nothing to check."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +533,7 @@ class Introspection:
     key: str
 
 
-RootField = ObjectField | ListField | AggregateField | MutationField | TypeName | Introspection
+RootField = ObjectField | ListField | AggregateField | StreamField | MutationField | TypeName | Introspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,7 +577,11 @@ def pretty(value: Any, indent: str = "") -> str:
             return "$" + ".".join(map(str, value.path)) + (f"[].{value.row}" if value.row is not None else "")
         case Organization():
             return "organization"
-        case TableRef():
+        case Session():
+            return value.name
+        case Cursor():
+            return "cursor"
+        case TableRef() if value.filter is None:
             return f"{value.name}{_scope(value.scope)}"
         case Enum():
             return value.value

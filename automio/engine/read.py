@@ -6,18 +6,21 @@ arguments of a root list) and its aggregate. A table that a bound caller may not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automio.engine.catalog import Catalog, Column, SqlType, Table
 from automio.engine.document import Document, Selected
-from automio.engine.filter import Filters, Tables, is_true, names_of
-from automio.engine.inputs import Fields, Input, Leaf, Reader
+from automio.engine.filter import Filters, Tables, both, can_fail, is_true, names_of
+from automio.engine.inputs import Fields, Input, Items, Leaf, Reader, Symbol
+from automio.engine.permissions_types import Role
 from automio.engine.plan_types import (
     AggregateField,
     Call,
     CallField,
     ColumnField,
     Comparison,
+    Constant,
+    Cursor,
     Everything,
     Field,
     GroupField,
@@ -26,10 +29,12 @@ from automio.engine.plan_types import (
     ListField,
     NodesField,
     ObjectField,
+    Order,
     Parameter,
     Predicate,
     RootField,
     Rows,
+    StreamField,
     TypeName,
 )
 from automio.engine.refusal import Refusal
@@ -40,12 +45,13 @@ _LONG = frozenset({"int8", "numeric", "float8"})
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a plan depends on besides the document: the tables, and how this caller sees them."""
+    """What a plan depends on besides the document: the tables, and how this caller sees them. `role` is None for the admin."""
 
     catalog: Catalog
     schema: Schema
     bound: bool
     stringify_numeric: bool = False
+    role: Role | None = None
 
 
 class ReadPlanner:
@@ -55,7 +61,7 @@ class ReadPlanner:
         self.document = document
         self.sight = sight
         self.reader = reader
-        self.tables = Tables(sight.catalog, sight.bound)
+        self.tables = Tables(sight.catalog, sight.bound, sight.role)
         self.filters = Filters(self.tables)
 
     def root(self, selected: Selected) -> RootField:
@@ -74,10 +80,41 @@ class ReadPlanner:
         if found.action is Action.BY_KEY:
             rows = Rows(self.tables.refer(table), where=by_key(table, arguments))
             return ObjectField(selected.key, rows, self.fields(table, selected))
+        if found.action is Action.STREAM:
+            return self._stream(table, arguments, selected)
         rows = self.filters.rows(table, arguments, selected.path)
         if found.action is Action.AGGREGATE:
             return AggregateField(selected.key, rows, self.aggregate(table, selected))
-        return ListField(selected.key, rows, self.fields(table, selected))
+        return ListField(selected.key, self.filters.capped(table, rows), self.fields(table, selected))
+
+    def _stream(self, table: Table, arguments: dict[str, Input], selected: Selected) -> StreamField:
+        """The rows behind the cursor, in its order. One column makes the cursor, as in Hasura."""
+        given: list[tuple[Column, Input, bool]] = []
+        cursors = arguments["cursor"]
+        for one in cursors.of if isinstance(cursors, Items) else ():
+            assert isinstance(one, Fields)
+            initial, ordering = one.of["initial_value"], one.of.get("ordering")
+            assert isinstance(initial, Fields)
+            backwards = isinstance(ordering, Symbol) and ordering.value == "DESC"
+            given += [(table.columns[name], value, backwards) for name, value in initial.of.items()]
+        if len(given) != 1:
+            text = (
+                "multiple column cursors are not supported yet" if given else "one streaming column field is expected"
+            )
+            raise Refusal(text, f"{selected.path}.args")
+        column, value, backwards = given[0]
+        start = column_parameter(column, value) if isinstance(value, Leaf) else _null(column)
+        behind = Comparison(column.name, "_lt" if backwards else "_gt", Parameter(Cursor(), column.type, Kind.PLAIN))
+        asked = {"limit": arguments["batch_size"]} | {key: arguments[key] for key in ("where",) if key in arguments}
+        rows = self.filters.capped(table, self.filters.rows(table, asked, selected.path))
+        rows = replace(
+            rows,
+            table=self.tables.refer(table, barrier=True) if can_fail(behind) else rows.table,
+            where=both(behind, rows.where),
+            order=(Order("desc" if backwards else "asc", column.name),),
+            ties=True,
+        )
+        return StreamField(selected.key, rows, self.fields(table, selected), column.name, start)
 
     def arguments(self, selected: Selected) -> dict[str, Input]:
         """The arguments of a field (merged occurrences have equal ones)."""
@@ -90,7 +127,7 @@ class ReadPlanner:
     def _field(self, table: Table, selected: Selected) -> Field:
         key, name = selected.key, selected.name
         if name == "__typename":
-            return TypeName(key, table.name)
+            return TypeName(key, table.type_name)
         column = table.columns.get(name)
         if column is not None:
             return ColumnField(key, name, self._json_path(selected), self._as_text(column))
@@ -103,7 +140,7 @@ class ReadPlanner:
             return ObjectField(key, Rows(self.tables.refer(other), pairs), self.fields(other, selected))
         rows = self.filters.rows(other, self.arguments(selected), selected.path, pairs)
         if name == relationship.name:
-            return ListField(key, rows, self.fields(other, selected))
+            return ListField(key, self.filters.capped(other, rows), self.fields(other, selected))
         return AggregateField(key, rows, self.aggregate(other, selected))
 
     def _json_path(self, selected: Selected) -> Parameter | None:
@@ -120,7 +157,7 @@ class ReadPlanner:
         found: list[GroupField | NodesField | TypeName] = []
         for one in self.document.select(selected, self.reader):
             if one.name == "nodes":
-                found.append(NodesField(one.key, self.fields(table, one)))
+                found.append(NodesField(one.key, self.fields(table, one), self.filters.most(table)))
             elif one.name == "__typename":
                 found.append(TypeName(one.key, selected.kind.name))
             else:
@@ -155,6 +192,10 @@ def by_key(table: Table, given: dict[str, Input] | Fields) -> Predicate:
         assert isinstance(leaf, Leaf)
         parts.append(Comparison(name, "_eq", column_parameter(table.columns[name], leaf)))
     return parts[0] if len(parts) == 1 else Everything(tuple(parts))
+
+
+def _null(column: Column) -> Parameter:
+    return Parameter(Constant("null", None), column.type)
 
 
 def column_parameter(column: Column, leaf: Leaf, kind: Kind = Kind.COLUMN, path: str = "") -> Parameter:

@@ -15,7 +15,7 @@ The shape of a read: `row_to_json` over a subquery, relationships as subqueries 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from automio.engine import sql
@@ -25,7 +25,9 @@ from automio.engine.plan_types import (
     AggregateField,
     AggregateTest,
     Anything,
+    Call,
     CallField,
+    ColumnComparison,
     ColumnField,
     Comparison,
     DeletePlan,
@@ -50,20 +52,24 @@ from automio.engine.plan_types import (
     Predicate,
     Response,
     Returning,
+    Rooted,
     Rows,
     SingleRow,
     StepCount,
     StepRows,
+    StreamField,
     TableRef,
     TypeName,
     UpdatePlan,
     Write,
 )
-from automio.engine.refusal import Refusal, database_refusal, foreign_key_refusal
+from automio.engine.refusal import PERMISSION, Refusal, database_refusal, foreign_key_refusal
 
 _F = TypeVar("_F", bound="_Keyed")
 _JSON = SqlType("json")
+_READS = ObjectField | ListField | AggregateField | StreamField
 _WRITTEN = "written"
+_CHECK = "check of a permission"
 _MOST_PARAMETERS = 32767
 
 
@@ -85,7 +91,8 @@ class Step:
     """A statement in its place. `path` is for faults of the database.
 
     `keeps`: it gives the rows of the write of this number as a JSON array, which later steps use. `empty`: the refusal when there are none.
-    `violated`: each column says whether something is violated; the refusal for each.
+    `violated`: each column says whether something is violated; the refusal for each. `check`: the last column says whether the
+    check of a permission failed; the refusal for that.
     """
 
     statement: Statement
@@ -93,6 +100,7 @@ class Step:
     keeps: int | None = None
     empty: Refusal | None = None
     violated: tuple[Refusal, ...] = ()
+    check: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +121,31 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Everything that a request does; `transaction`: in one of its own, since it is more than one statement."""
+    """Everything that a request does; `transaction`: in one of its own, since it is more than one statement or may be undone."""
 
     steps: tuple[Step, ...]
     answers: tuple[Answer, ...]
     transaction: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One statement for many subscribers of one plan: `number` (from 1) and a column for each root field, a row for each of them.
+
+    `fixed` are bound first; then, for each of `varying`, the texts of all subscribers' values as one array.
+    """
+
+    text: str
+    fixed: tuple[Parameter, ...]
+    varying: tuple[Parameter, ...]
+
+
+def render_batch(plan: Plan) -> Batch:
+    """The statement that answers many subscribers; the columns are those of `render`."""
+    renderer = _BatchRenderer()
+    columns = [renderer.field(one, "") for one in plan.fields if isinstance(one, _READS)]
+    text = renderer.batched([f"{one} AS f{i}" for i, one in enumerate(columns)])
+    return Batch(text, renderer.parameters, tuple(renderer.varying))
 
 
 def render(plan: Plan) -> Program:
@@ -138,7 +166,7 @@ def _query(plan: Plan) -> Program:
         elif isinstance(field, Introspection):
             answers.append(Answer(field.key, None))
         else:
-            assert isinstance(field, ObjectField | ListField | AggregateField)
+            assert isinstance(field, _READS)
             answers.append(Answer(field.key, Cell(0, len(columns))))
             columns.append(renderer.field(field, ""))
     if not columns:
@@ -156,7 +184,8 @@ def _mutation(plan: Plan) -> Program:
         else:
             assert isinstance(field, TypeName | Introspection)
             answers.append(Answer(field.key, f'"{field.name}"' if isinstance(field, TypeName) else None))
-    return Program(tuple(steps), tuple(answers), transaction=len(steps) > 1)
+    transaction = len(steps) > 1 or any(step.check is not None for step in steps)
+    return Program(tuple(steps), tuple(answers), transaction)
 
 
 def _mutation_field(field: MutationField, steps: list[Step]) -> Cell | tuple[Cell, ...]:
@@ -167,8 +196,9 @@ def _mutation_field(field: MutationField, steps: list[Step]) -> Cell | tuple[Cel
             steps.append(_guard_step(only.guard, only.path))
         renderer = _Renderer()
         head = renderer.write(only.plan)
-        text = f"WITH {_WRITTEN} AS (\n{sql.indent(head)}\n)\nSELECT {renderer.answer(field.answer, None)}"
-        steps.append(Step(Statement(text, renderer.parameters), only.path))
+        asked, check = _with_check(only, renderer.answer(field.answer, None))
+        text = f"WITH {_WRITTEN} AS (\n{sql.indent(head)}\n)\nSELECT {asked}"
+        steps.append(Step(Statement(text, renderer.parameters), only.path, check=check))
         return Cell(len(steps) - 1)
     for number, write in enumerate(field.writes, field.first):
         if write.guard:
@@ -198,9 +228,18 @@ def _kept_step(number: int, write: Write) -> Step:
     renderer = _Renderer()
     head = renderer.write(write.plan)
     rows = f"coalesce(json_agg(row_to_json({_WRITTEN})), '[]'::json)"
-    text = f"WITH {_WRITTEN} AS (\n{sql.indent(head)}\n)\nSELECT {rows} FROM {_WRITTEN}"
+    asked, check = _with_check(write, f"(SELECT {rows} FROM {_WRITTEN})" if write.plan.checks else rows)
+    text = f"WITH {_WRITTEN} AS (\n{sql.indent(head)}\n)\nSELECT {asked}{'' if check else f' FROM {_WRITTEN}'}"
     empty = Refusal(write.on_empty, write.path, "not-supported") if write.on_empty else None
-    return Step(Statement(text, renderer.parameters), write.path, keeps=number, empty=empty)
+    return Step(Statement(text, renderer.parameters), write.path, keeps=number, empty=empty, check=check)
+
+
+def _with_check(write: Write, asked: str) -> tuple[str, Refusal | None]:
+    """What a writing step selects: `asked`, and whether a row failed its check, if there is one; the refusal for that."""
+    if not write.plan.checks:
+        return asked, None
+    failed = f"(SELECT NOT bool_and({sql.name(_CHECK)}) FROM {_WRITTEN})"
+    return f"{asked}, {failed}", Refusal(PERMISSION, write.path, "permission-error")
 
 
 def _guard_step(guard: Guard, path: str) -> Step:
@@ -254,11 +293,13 @@ def _parent_step(number: int, write: Write, parent: Parent) -> Step:
 
 
 class _Renderer(sql.Writer):
-    """Renders one statement: sql.Writer with the shapes of reads and writes."""
+    """Renders one statement: sql.Writer with the shapes of reads and writes. `root` is the alias of the row that `Rooted` means."""
+
+    root = ""
 
     # ── fields ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def field(self, field: Field, outer: str) -> str:
+    def field(self, field: Field | StreamField, outer: str) -> str:
         """The SQL expression of a field of the row with alias `outer`."""
         match field:
             case TypeName():
@@ -280,6 +321,8 @@ class _Renderer(sql.Writer):
                 )
             case AggregateField():
                 return self._aggregate(field, outer)
+            case StreamField():
+                return self._stream(field)
 
     def _object(self, fields: Sequence[Field], alias: str) -> list[tuple[str, str]]:
         return [(field.key, self.field(field, alias)) for field in fields]
@@ -306,17 +349,38 @@ class _Renderer(sql.Writer):
             lines.append("WHERE " + " AND ".join(conditions))
         if rows.order:
             lines.append("ORDER BY " + ", ".join(self.order(one, alias) for one in rows.order))
-        if rows.limit is not None:
-            lines.append(f"LIMIT {self.number(rows.limit)}")
+        limit = self._limit(rows)
+        if limit and rows.ties:
+            lines.append(f"FETCH FIRST ({limit}) ROWS WITH TIES")
+        elif limit:
+            lines.append(f"LIMIT {limit}")
         if rows.offset is not None:
             lines.append(f"OFFSET {self.number(rows.offset)}")
         return "\n".join(lines)
+
+    def _limit(self, rows: Rows) -> str:
+        if rows.most is None:
+            return "" if rows.limit is None else self.number(rows.limit)
+        if rows.limit is None or isinstance(rows.limit, int):
+            return str(rows.most if rows.limit is None else min(rows.limit, rows.most))
+        return f"least({self.bind(rows.limit)}, {rows.most})"
+
+    def _stream(self, field: StreamField) -> str:
+        """An array of two texts: the rows as JSON, and the cursor of the last one (null when there is none)."""
+        inner, alias = self.alias(), self.alias()
+        row = self._row(field.fields, lambda one: self.field(one, inner))
+        columns = [("row", row), ("cursor", f"{inner}.{sql.name(field.cursor)}::text")]
+        select = self._select(field.rows, inner, "", columns)
+        rows = f"coalesce(json_agg({alias}.row), '[]'::json)::text"
+        found = f"ARRAY[{rows}, (array_agg({alias}.cursor))[count(*)]]"
+        return f"(SELECT {found} FROM (\n{sql.indent(select)}\n) AS {alias})"
 
     def _aggregate(self, field: AggregateField, outer: str) -> str:
         """Values flat over the rows (`inner`), then the objects made of them."""
         row, inner, flat = self.alias(), self.alias(), self.alias()
         needed: dict[str, str] = {}
         values: list[str] = []
+        sorts = _sorts(field.fields)
 
         def value(text: str) -> str:
             values.append(text)
@@ -341,10 +405,16 @@ class _Renderer(sql.Writer):
             if not isinstance(one, NodesField):
                 return part(one)
             nodes = column(self._row(one.fields, lambda field: self.field(field, row)))
-            return value(f"coalesce(json_agg({nodes}), '[]'::json)")
+            in_order = f" ORDER BY {inner}.n" if sorts else ""
+            if one.most is not None:
+                return value(f"coalesce(array_to_json((array_agg({nodes}{in_order}))[1:{one.most}]), '[]'::json)")
+            return value(f"coalesce(json_agg({nodes}{in_order}), '[]'::json)")
 
         made = self._row(field.fields, top)
         select = self._select(field.rows, row, outer, [(name, text) for text, name in needed.items()])
+        if sorts:
+            numbered = self.alias()
+            select = f"SELECT {numbered}.*, row_number() OVER () AS n\nFROM (\n{sql.indent(select)}\n) AS {numbered}"
         # Without any value it must still be one row.
         flat_values = ", ".join(f"{text} AS v{i}" for i, text in enumerate(values or ["count(*)"]))
         computed = f"SELECT {flat_values}\nFROM (\n{sql.indent(select)}\n) AS {inner}"
@@ -370,6 +440,15 @@ class _Renderer(sql.Writer):
                 return word.join(parts) if top and word == " AND " else f"({word.join(parts)})"
             case Negation():
                 return f"(NOT {self.predicate(predicate.of, alias)})"
+            case Rooted():
+                outer, self.root = self.root, alias
+                text = self.predicate(predicate.of, alias, top)
+                self.root = outer
+                return text
+            case ColumnComparison():
+                column = self._column(predicate, alias)
+                other = f"{self.root if predicate.root else alias}.{sql.name(predicate.other)}"
+                return f"({sql.OPERATORS[predicate.operator].format(column, other)})"
             case IsNull():
                 column = self._column(predicate, alias)
                 return f"({column} IS {'' if predicate.null else 'NOT '}NULL)"
@@ -387,7 +466,7 @@ class _Renderer(sql.Writer):
                 rows = f"SELECT {called} AS value FROM {self._related(predicate, inner, alias)}"
                 return f"EXISTS (SELECT FROM ({rows}) AS {value} WHERE {self.predicate(predicate.predicate, value, top=True)})"
 
-    def _column(self, predicate: Comparison | IsNull, alias: str) -> str:
+    def _column(self, predicate: Comparison | ColumnComparison | IsNull, alias: str) -> str:
         column = f"{alias}.{sql.name(predicate.column)}"
         return f"{column}::{sql.type_name(predicate.cast)}" if predicate.cast else column
 
@@ -396,7 +475,7 @@ class _Renderer(sql.Writer):
         conditions = [f"{inner}.{sql.name(there)} = {outer}.{sql.name(here)}" for here, there in predicate.pairs]
         if predicate.where != Everything():
             conditions.append(self.predicate(predicate.where, inner))
-        return f"{relation} AS {inner} WHERE {' AND '.join(conditions)}"
+        return f"{relation} AS {inner} WHERE {' AND '.join(conditions) or 'TRUE'}"
 
     def order(self, order: Order, alias: str) -> str:
         """An ORDER BY term; what lies behind relationships is a subquery, so a foreign row orders like a missing one."""
@@ -420,7 +499,8 @@ class _Renderer(sql.Writer):
         alias = self.alias()
         target = self.target(plan.table, alias)
         if isinstance(plan, InsertPlan):
-            return f"INSERT INTO {target} {self._inserted(plan)}{self._conflict(plan, alias)}\nRETURNING {alias}.*"
+            head = f"INSERT INTO {target} {self._inserted(plan)}{self._conflict(plan, alias)}"
+            return f"{head}\nRETURNING {alias}.*{self._checked(plan, alias)}"
         where = self._guarded(plan.table, plan.where, alias)
         if isinstance(plan, DeletePlan):
             return f"DELETE FROM {target}\nWHERE {where}\nRETURNING {alias}.*"
@@ -429,19 +509,39 @@ class _Renderer(sql.Writer):
             column = sql.name(change.column)
             value = sql.CHANGES[change.operator].format(f"{alias}.{column}", self.bind(change.value))
             changes.append(f"{column} = {value}")
-        return f"UPDATE {target}\nSET {', '.join(changes)}\nWHERE {where}\nRETURNING {alias}.*"
+        head = f"UPDATE {target}\nSET {', '.join(changes)}\nWHERE {where}"
+        return f"{head}\nRETURNING {alias}.*{self._checked(plan, alias)}"
+
+    def _checked(self, plan: InsertPlan | UpdatePlan, alias: str) -> str:
+        """One more column: whether the row is as the role's permission wants it. In a row that was there already the upsert
+        has set xmax."""
+        if not plan.checks:
+            return ""
+        text = self._check(plan.check, alias)
+        conflict = plan.conflict if isinstance(plan, InsertPlan) else None
+        if conflict is not None and conflict.columns and plan.check != conflict.check:
+            text = f"CASE WHEN {alias}.xmax = 0 THEN {text} ELSE {self._check(conflict.check, alias)} END"
+        return f", {text} AS {sql.name(_CHECK)}"
+
+    def _check(self, check: Predicate | None, alias: str) -> str:
+        return "TRUE" if check is None else f"coalesce({self.predicate(check, alias)}, FALSE)"
 
     def _guarded(self, table: TableRef, where: Predicate, alias: str) -> str:
         """The caller's condition and the user's.
 
         Behind a barrier in a CASE, which alone fixes the order of evaluation here; the condition before it can use an index.
         """
-        own, barrier = self.own(table, alias), table.scope is not None and table.scope.barrier
-        if where == Everything():
-            return own or "TRUE"
-        if own and barrier:
-            return f"{own} AND CASE WHEN {own} THEN {self.predicate(where, alias)} ELSE FALSE END"
-        return f"{own} AND {self.predicate(where, alias)}" if own else self.predicate(where, alias, top=True)
+        parts: list[tuple[str, bool]] = []
+        if table.scope is not None:
+            parts.append((self.own(table, alias), table.scope.barrier))
+        if table.filter is not None:
+            parts.append((self.predicate(table.filter, alias), table.barrier))
+        if where != Everything() or not parts:
+            parts.append((self.predicate(where, alias, top=not parts), False))
+        text = parts[-1][0]
+        for condition, barrier in reversed(parts[:-1]):
+            text = f"{condition} AND " + (f"CASE WHEN {condition} THEN {text} ELSE FALSE END" if barrier else text)
+        return text
 
     def _inserted(self, plan: InsertPlan) -> str:
         columns = ", ".join(sql.name(one) for one in plan.columns)
@@ -467,8 +567,11 @@ class _Renderer(sql.Writer):
         head = f"\nON CONFLICT ON CONSTRAINT {sql.name(conflict.constraint)}"
         if not conflict.columns:
             return f"{head} DO NOTHING"
-        changes = ", ".join(f"{sql.name(one)} = EXCLUDED.{sql.name(one)}" for one in conflict.columns)
-        where = self._guarded(plan.table, conflict.where, alias)
+        changed = [f"{sql.name(one)} = EXCLUDED.{sql.name(one)}" for one in conflict.columns]
+        changed += [f"{sql.name(one.column)} = {self.bind(one.value)}" for one in conflict.presets]
+        changes = ", ".join(changed)
+        target = replace(plan.table, filter=conflict.filter, barrier=conflict.barrier)
+        where = self._guarded(target, conflict.where, alias)
         return f"{head} DO UPDATE SET {changes}\n  WHERE {where}"
 
     def kept_rows(self, table: TableRef, steps: tuple[int, ...]) -> str:
@@ -492,6 +595,26 @@ class _Renderer(sql.Writer):
             return self._many(select, one.fields)
 
         return self._row(answer.fields, part)
+
+
+class _BatchRenderer(sql.Batches, _Renderer):
+    """Renders one statement for many subscribers."""
+
+
+def _sorts(fields: Iterable[GroupField | NodesField | CallField | TypeName]) -> bool:
+    """Whether an aggregate beside `nodes` may sort its input: since version 16 PostgreSQL then sorts it for all of them."""
+    calls: list[Call] = []
+
+    def look(parts: Iterable[GroupField | NodesField | CallField | TypeName]) -> None:
+        for one in parts:
+            if isinstance(one, GroupField):
+                look(one.fields)
+            elif isinstance(one, CallField):
+                calls.append(one.call)
+
+    fields = tuple(fields)
+    look(fields)
+    return any(isinstance(one, NodesField) for one in fields) and any(map(sql.sorts, calls))
 
 
 def _is_long(columns: Iterable[str]) -> bool:

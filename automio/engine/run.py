@@ -13,7 +13,9 @@ and UUIDs, and would refuse forms that PostgreSQL takes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,7 +45,7 @@ class Database:
         try:
             pool = await asyncpg.create_pool(
                 dsn,
-                min_size=1,
+                min_size=0,  # with a minimum asyncpg logs a traceback whenever it cannot hold it
                 max_size=pool_size,
                 init=_prepare,
                 reset=_keep,
@@ -51,9 +53,16 @@ class Database:
                 max_cacheable_statement_size=_LONGEST_KEPT,
                 server_settings=_SETTINGS,
             )
+            async with pool.acquire():
+                pass
         except _UNREACHABLE as error:
             raise _unreachable(dsn, error) from None
         return cls(dsn, pool)
+
+    @property
+    def size(self) -> int:
+        """The most connections that it has."""
+        return self._pool.get_max_size()
 
     async def close(self) -> None:
         """Waits for running statements, then closes every connection."""
@@ -88,6 +97,18 @@ class Database:
         finally:
             await connection.close()
 
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """A connection of its own for the admin's work; what it has not committed is undone. EngineError."""
+        try:
+            connection = await asyncpg.connect(self._dsn, server_settings=_SETTINGS)
+        except _UNREACHABLE as error:
+            raise _unreachable(self._dsn, error) from None
+        try:
+            yield Session(connection, self._dsn)
+        finally:
+            await connection.close()
+
     async def listen(self, channel: str, heard: Callable[[], None]) -> Listener:
         """A connection of its own; `heard` is called for each notification, and once when the connection is lost.
 
@@ -107,6 +128,22 @@ class Database:
         connection.add_termination_listener(lambda _: heard())
         return Listener(connection, self._dsn)
 
+    async def rows(self, text: str, arguments: Sequence[Any]) -> list[Sequence[Any]]:
+        """All rows of one reading statement. Refusal on a fault; one and the same for all ways in which the database is away."""
+        connected = False
+        try:
+            async with self._pool.acquire() as connection:
+                connected = True
+                return await connection.fetch(text, *arguments)
+        except asyncpg.PostgresError as error:
+            if not connected or _state(error).startswith(("08", "57P")):
+                raise Refusal("the database is not reachable", code="unexpected") from None
+            raise database_refusal(_state(error), _message(error), "$") from None
+        except (asyncpg.DataError, UnicodeError):
+            raise Refusal("invalid value", code="data-exception") from None
+        except _UNREACHABLE:
+            raise Refusal("the database is not reachable", code="unexpected") from None
+
     async def run(self, program: Program, binders: Sequence[Sequence[Binder]], context: Context) -> list[Sequence[Any]]:
         """What each step returned, in order. Refusal on a fault; then nothing of a transaction is kept."""
         steps = program.steps
@@ -123,6 +160,53 @@ class Database:
             raise Refusal("invalid value", steps[0].path, "data-exception") from None
         except _UNREACHABLE:
             raise Refusal("the database is not reachable", code="unexpected") from None
+
+
+class SqlFault(Exception):
+    """PostgreSQL refused a statement of the admin's: everything that it said, for whoever wrote the statement."""
+
+    def __init__(self, error: asyncpg.PostgresError) -> None:
+        super().__init__(_message(error))
+        self.message = _message(error)
+        self.sqlstate = _state(error)
+        self.hint: str | None = getattr(error, "hint", None)
+        self.detail: str | None = getattr(error, "detail", None)
+
+
+class Session:
+    """A connection on which the admin's statements run, in transactions that they open themselves. Raises SqlFault, and EngineError when it is lost."""
+
+    def __init__(self, connection: Any, dsn: str) -> None:
+        self._connection = connection
+        self._dsn = dsn
+
+    async def run(self, text: str) -> None:
+        """Runs statements as they stand."""
+        try:
+            await self._connection.execute(text)
+        except asyncpg.PostgresError as error:
+            raise SqlFault(error) from None
+        except _UNREACHABLE as error:
+            raise _unreachable(self._dsn, error) from None
+
+    async def columns(self, text: str) -> list[str]:
+        """The names of the columns that a statement would return; nothing runs."""
+        try:
+            prepared = await self._connection.prepare(text)
+        except asyncpg.PostgresError as error:
+            raise SqlFault(error) from None
+        except _UNREACHABLE as error:
+            raise _unreachable(self._dsn, error) from None
+        return [one.name for one in prepared.get_attributes()]
+
+    async def rows(self, text: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """What a statement returns."""
+        try:
+            return [tuple(row) for row in await self._connection.fetch(text, *arguments)]
+        except asyncpg.PostgresError as error:
+            raise SqlFault(error) from None
+        except _UNREACHABLE as error:
+            raise _unreachable(self._dsn, error) from None
 
 
 class Listener:
@@ -166,7 +250,7 @@ async def _run_steps(
     connection: Any, steps: Sequence[Step], binders: Sequence[Sequence[Binder]], context: Context
 ) -> list[Sequence[Any]]:
     written: dict[int, Written] = {}
-    context = Context(context.variables, context.organization, written)
+    context = replace(context, written=written)
     found: list[Sequence[Any]] = []
     for step, bind_all in zip(steps, binders, strict=True):
         arguments = [bind(context) for bind in bind_all]
@@ -179,6 +263,8 @@ async def _run_steps(
         for found_violated, refusal in zip(row, step.violated, strict=False):
             if found_violated:
                 raise refusal.again()
+        if step.check is not None and row[-1]:
+            raise step.check.again()
         if step.keeps is not None:
             written[step.keeps] = Written(row[0], json.loads(row[0], parse_float=Decimal))
             if step.empty and not written[step.keeps].rows:

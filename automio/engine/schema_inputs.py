@@ -3,11 +3,18 @@
 Types are built when something reaches them and kept by name, so each exists once and a table without an array relationship
 to it has no `<table>_aggregate_bool_exp`, as in Hasura.
 
-Three facts that the GraphQL types cannot say travel in `extensions`, for inputs.py:
+Facts that the GraphQL types cannot say travel in `extensions`, for inputs.py:
 - an input object's `nulls`: whether an explicit null in it is an error (filters, comparisons, increments), SQL's NULL (rows
   to insert, values to set) or the same as absent (everything else);
 - an input field's `symbol`: its boolean chooses the SQL text (`_is_null`, `distinct`), so the value belongs to the plan;
-- an input field's `fillable`: a missing value may be sent as NULL, since the column has no default.
+- an input field's `fillable`: a missing value may be sent as NULL, since the column has no default;
+- a type's `unserved`: what would be a field of it in Hasura and is not supported here, with its name for the text of the fault;
+- an enum's `choices`: its names are values of a column (an enum table), not a part of the plan.
+
+Names: fields are collected under the names that the planner knows (a column's in PostgreSQL, Hasura's own words in
+hasura-default: `order_by`, `affected_rows`), and get their GraphQL names when a type is made. The planner's name stays in
+`out_name` of inputs and arguments, in the extension `means` of fields of answers, and as the value of an enum: inputs.py and
+document.py translate back, so behind them a name is never GraphQL's.
 """
 
 from __future__ import annotations
@@ -21,6 +28,7 @@ from graphql import (
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLEnumValue,
+    GraphQLField,
     GraphQLFloat,
     GraphQLInputField,
     GraphQLInputObjectType,
@@ -31,7 +39,9 @@ from graphql import (
     GraphQLString,
 )
 
-from automio.engine.catalog import Catalog, Column, SqlType, Table
+from automio.engine.catalog import Catalog, Column, Relationship, SqlType, Table, is_name
+from automio.engine.naming import field_name, plain_type, symbol, type_name
+from automio.engine.view import ADMIN, View
 
 INT: Any = GraphQLInt
 BOOLEAN: Any = GraphQLBoolean
@@ -79,6 +89,27 @@ _PATTERNS = {
 }
 
 
+LTREE_OPERANDS = {
+    "_ancestor": "ltree",
+    "_ancestor_any": "ltree",
+    "_descendant": "ltree",
+    "_descendant_any": "ltree",
+    "_matches": "lquery",
+    "_matches_any": "lquery",
+    "_matches_fulltext": "ltxtquery",
+}
+"""The operators of ltree columns -> the type that they compare with; `_any` takes a list."""
+_LTREE_TEXTS = {
+    "_ancestor": "is the left argument an ancestor of right (or equal)?",
+    "_ancestor_any": "does array contain an ancestor of `ltree`?",
+    "_descendant": "is the left argument a descendant of right (or equal)?",
+    "_descendant_any": "does array contain a descendant of `ltree`?",
+    "_matches": "does `ltree` match `lquery`?",
+    "_matches_any": "does `ltree` match any `lquery` in array?",
+    "_matches_fulltext": "does `ltree` match `ltxtquery`?",
+}
+
+
 class Nulls(Enum):
     """What an explicit null means inside an input object."""
 
@@ -113,18 +144,57 @@ def is_text(column: Column) -> bool:
 
 
 class InputTypes:
-    """Makes and keeps the input types of one catalog."""
+    """Makes and keeps the input types of one catalog, as one view of it shows."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, view: View = ADMIN) -> None:
         self.catalog = catalog
+        self.view = view
+        self.naming = catalog.naming
         self.types: dict[str, Any] = {"Int": INT, "Boolean": BOOLEAN, "Float": FLOAT, "String": STRING}
 
     def functions(self, table: Table) -> dict[str, list[Column]]:
         """Aggregate function -> the columns that have it."""
-        numbers = [c for c in table.columns.values() if is_number(c)]
-        comparable = [c for c in table.columns.values() if is_comparable(c)]
+        columns = self.view.readable(table)
+        numbers = [c for c in columns if is_number(c)]
+        comparable = [c for c in columns if is_comparable(c)]
         found = {name: numbers for name in STATISTICS if numbers}
         return found | {name: comparable for name in EXTREMES if comparable}
+
+    # ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def type_of(self, table: Table, suffix: str) -> str:
+        """The name of a type that belongs to a table."""
+        return type_name(self.naming, table.type_name, suffix)
+
+    def in_order(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields, arguments or input fields under their GraphQL names, in order of these."""
+        found: dict[str, Any] = {}
+        for means, one in fields.items():
+            name = one.extensions.get("name") or field_name(self.naming, means)
+            if isinstance(one, GraphQLField):
+                one.extensions["means"] = means
+                one.args = self.in_order(one.args)
+            else:
+                one.out_name = means
+            found[name] = one
+        return dict(sorted(found.items()))
+
+    def others(self, table: Table) -> Iterable[tuple[Relationship, Table]]:
+        """The relationships that lead to tables which are seen."""
+        for relationship in table.relationships.values():
+            other = self.catalog.tables[relationship.target]
+            if self.view.reads(other):
+                yield relationship, other
+
+    def shows(self, table: Table) -> bool:
+        """Whether its row type has a field: a role may see aggregates of a table, and none of its columns."""
+        return bool(self.view.readable(table)) or any(self.view.readable(other) for _, other in self.others(table))
+
+    def orders(self, table: Table) -> bool:
+        """Whether its rows can be ordered by anything."""
+        return bool(self.view.readable(table)) or any(
+            self.view.aggregates(other) if one.many else self.view.readable(other) for one, other in self.others(table)
+        )
 
     # ── filters and orders ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,7 +203,7 @@ class InputTypes:
     ) -> GraphQLInputObjectType:
         if name not in self.types:
             self.types[name] = GraphQLInputObjectType(
-                name, lambda: in_order(fields()), description=description, extensions={"nulls": nulls}
+                name, lambda: self.in_order(fields()), description=description, extensions={"nulls": nulls}
             )
         return self.types[name]
 
@@ -145,21 +215,24 @@ class InputTypes:
                 "_not": GraphQLInputField(this),
                 "_or": GraphQLInputField(listed(this)),
             }
-            for column in table.columns.values():
-                found[column.name] = GraphQLInputField(self.comparison(column))
-            for relationship in table.relationships.values():
-                other = self.catalog.tables[relationship.target]
-                found[relationship.name] = GraphQLInputField(self.bool_exp(other))
-                if relationship.many:
+            for column in self.view.readable(table):
+                found[column.name] = GraphQLInputField(self.comparison(column), extensions={"name": column.field})
+            for relationship, other in self.others(table):
+                found[relationship.name] = self._related(relationship, self.bool_exp(other))
+                if relationship.many and self.view.aggregates(other):
                     found[f"{relationship.name}_aggregate"] = GraphQLInputField(self.aggregate_bool_exp(other))
             return found
 
         text = f"Boolean expression to filter rows from the table \"{table.name}\". All fields are combined with a logical 'AND'."
-        return self._input(f"{table.name}_bool_exp", fields, text, Nulls.REFUSED)
+        return self._input(self.type_of(table, "bool_exp"), fields, text, Nulls.REFUSED)
+
+    def _related(self, relationship: Relationship, kind: Any) -> GraphQLInputField:
+        return GraphQLInputField(kind, extensions={"name": relationship.name})
 
     def comparison(self, column: Column) -> GraphQLInputObjectType:
         kind = self.column_type(column)
-        name = f"{column.scalar}_array_comparison_exp" if column.type.array else f"{column.scalar}_comparison_exp"
+        suffix = "array_comparison_exp" if column.type.array else "comparison_exp"
+        name = type_name(self.naming, column.scalar, suffix)
 
         def fields() -> Mapping[str, GraphQLInputField]:
             found = {f"_{one}": GraphQLInputField(kind) for one in ("eq", "gt", "gte", "lt", "lte", "neq")}
@@ -173,15 +246,28 @@ class InputTypes:
                 found["_contains"] = GraphQLInputField(kind, description="does the array contain the given value")
             elif is_json(column):
                 found |= self._json_comparisons(kind)
+            elif column.type.name == "ltree":
+                found |= self._tree_comparisons()
             return found
 
         text = f"Boolean expression to compare columns of type \"{column.scalar}\". All fields are combined with logical 'AND'."
         return self._input(name, fields, text, Nulls.REFUSED)
 
+    def _tree_comparisons(self) -> dict[str, GraphQLInputField]:
+        found: dict[str, GraphQLInputField] = {}
+        for operator, name in LTREE_OPERANDS.items():
+            kind = self.types.setdefault(name, GraphQLScalarType(name))
+            given = listed(kind) if operator.endswith("_any") else kind
+            found[operator] = GraphQLInputField(given, description=_LTREE_TEXTS[operator])
+        return found
+
     def _json_comparisons(self, kind: Any) -> dict[str, GraphQLInputField]:
         text = Column("", type=_TEXT, scalar="String", nullable=True)
         cast = self._input(
-            "jsonb_cast_exp", lambda: {"String": GraphQLInputField(self.comparison(text))}, None, Nulls.REFUSED
+            plain_type(self.naming, "jsonb_cast_exp"),
+            lambda: {"String": GraphQLInputField(self.comparison(text))},
+            None,
+            Nulls.REFUSED,
         )
         keys = listed(STRING)
         return {
@@ -200,13 +286,13 @@ class InputTypes:
         }
 
     def aggregate_bool_exp(self, table: Table) -> GraphQLInputObjectType:
-        name = f"{table.name}_aggregate_bool_exp"
-        booleans = {c.name: c for c in table.columns.values() if is_boolean(c)}
+        name = self.type_of(table, "aggregate_bool_exp")
+        booleans = [c for c in self.view.readable(table) if is_boolean(c)]
 
         def one(function: str, arguments: Any, predicate: str) -> GraphQLInputField:
             def fields() -> Mapping[str, GraphQLInputField]:
                 return {
-                    "arguments": GraphQLInputField(arguments),
+                    **({"arguments": GraphQLInputField(arguments)} if arguments else {}),
                     "distinct": symbol_field(BOOLEAN),
                     "filter": GraphQLInputField(self.bool_exp(table)),
                     "predicate": GraphQLInputField(
@@ -214,15 +300,15 @@ class InputTypes:
                     ),
                 }
 
-            return GraphQLInputField(self._input(f"{name}_{function}", fields, None, Nulls.IGNORED))
+            return GraphQLInputField(self._input(type_name(self.naming, name, function), fields, None, Nulls.IGNORED))
 
         def fields() -> Mapping[str, GraphQLInputField]:
-            columns = self.columns_enum(table, "select_column", "select columns of table", table.columns)
-            found = {"count": one("count", listed(columns), "Int")}
+            columns = self.columns_enum(table, "select_column", "select columns of table", self.view.readable(table))
+            found = {"count": one("count", listed(columns) if columns else None, "Int")}
             for function in ("bool_and", "bool_or") if booleans else ():
-                suffix = f"{name}_{function}_arguments_columns"
+                suffix = type_name(self.naming, name, f"{function}_arguments_columns")
                 text = f'select "{suffix}" columns of table'
-                chosen = self.columns_enum(table, f"select_column_{suffix}", text, booleans)
+                chosen: Any = self.columns_enum(table, f"select_column_{suffix}", text, booleans)
                 found[function] = one(function, GraphQLNonNull(chosen), "Boolean")
             return found
 
@@ -230,35 +316,42 @@ class InputTypes:
 
     def order_by(self, table: Table) -> GraphQLInputObjectType:
         def fields() -> Mapping[str, GraphQLInputField]:
-            found = {name: GraphQLInputField(self.direction()) for name in table.columns}
-            for relationship in table.relationships.values():
-                other = self.catalog.tables[relationship.target]
-                if relationship.many:
+            found = {
+                c.name: GraphQLInputField(self.direction(), extensions={"name": c.field})
+                for c in self.view.readable(table)
+            }
+            for relationship, other in self.others(table):
+                if not relationship.many:
+                    if self.orders(other):
+                        found[relationship.name] = self._related(relationship, self.order_by(other))
+                elif self.view.aggregates(other):
                     found[f"{relationship.name}_aggregate"] = GraphQLInputField(self.aggregate_order_by(other))
-                else:
-                    found[relationship.name] = GraphQLInputField(self.order_by(other))
             return found
 
         text = f'Ordering options when selecting data from "{table.name}".'
-        return self._input(f"{table.name}_order_by", fields, text, Nulls.IGNORED)
+        return self._input(self.type_of(table, "order_by"), fields, text, Nulls.IGNORED)
 
     def aggregate_order_by(self, table: Table) -> GraphQLInputObjectType:
         def function(name: str, columns: list[Column]) -> GraphQLInputField:
             def fields() -> Mapping[str, GraphQLInputField]:
-                return {c.name: GraphQLInputField(self.direction(), description=c.comment) for c in columns}
+                return {
+                    c.name: GraphQLInputField(self.direction(), description=c.comment, extensions={"name": c.field})
+                    for c in columns
+                }
 
             text = f'order by {name}() on columns of table "{table.name}"'
-            return GraphQLInputField(self._input(f"{table.name}_{name}_order_by", fields, text, Nulls.IGNORED))
+            return GraphQLInputField(self._input(self.type_of(table, f"{name}_order_by"), fields, text, Nulls.IGNORED))
 
         def fields() -> Mapping[str, GraphQLInputField]:
             found = {name: function(name, columns) for name, columns in self.functions(table).items()}
             return {**found, "count": GraphQLInputField(self.direction())}
 
         text = f'order by aggregate values of table "{table.name}"'
-        return self._input(f"{table.name}_aggregate_order_by", fields, text, Nulls.IGNORED)
+        return self._input(self.type_of(table, "aggregate_order_by"), fields, text, Nulls.IGNORED)
 
     def direction(self) -> GraphQLEnumType:
-        if "order_by" not in self.types:
+        name = plain_type(self.naming, "order_by")
+        if name not in self.types:
             texts = {
                 f"{way}{tail}": f"in {way}ending order, nulls {nulls}"
                 for way in ("asc", "desc")
@@ -268,8 +361,9 @@ class InputTypes:
                     ("_nulls_last", "last"),
                 )
             }
-            self.types["order_by"] = enum_type("order_by", texts, "column ordering options")
-        return self.types["order_by"]
+            values = {symbol(self.naming, key): (key, text) for key, text in texts.items()}
+            self.types[name] = enum_type(name, values, "column ordering options")
+        return self.types[name]
 
     # ── rows that are written ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -280,40 +374,44 @@ class InputTypes:
             c.name: GraphQLInputField(
                 kind(c) if kind else self.column_type(c),
                 description=c.comment,
-                extensions={"fillable": not c.has_default},
+                extensions={"fillable": not c.has_default, "name": c.field},
             )
             for c in columns
         }
 
     def insert_input(self, table: Table) -> GraphQLInputObjectType:
         def fields() -> Mapping[str, GraphQLInputField]:
-            found = self._column_inputs(c for c in table.columns.values() if c.writable)
+            found = self._column_inputs(self.view.insertable(table) or ())
             for relationship in table.relationships.values():
                 other = self.catalog.tables[relationship.target]
-                if not other.insertable:
-                    continue
-                found[relationship.name] = GraphQLInputField(self.relationship_input(other, relationship.many))
+                if other.type_name and self.view.insertable(other) is not None:
+                    kind = self.relationship_input(other, relationship.many)
+                    found[relationship.name] = self._related(relationship, kind)
             return found
 
         text = f'input type for inserting data into table "{table.name}"'
-        return self._input(f"{table.name}_insert_input", fields, text, Nulls.KEPT)
+        return self._input(self.type_of(table, "insert_input"), fields, text, Nulls.KEPT)
 
     def relationship_input(self, table: Table, many: bool) -> GraphQLInputObjectType:
         def fields() -> Mapping[str, GraphQLInputField]:
             rows = self.insert_input(table)
             found = {"data": GraphQLInputField(GraphQLNonNull(listed(rows) if many else rows))}
-            if table.keys:
+            if self.upserts(table):
                 found["on_conflict"] = GraphQLInputField(self.on_conflict(table), description="upsert condition")
             return found
 
-        name = f"{table.name}_{'arr' if many else 'obj'}_rel_insert_input"
+        name = self.type_of(table, f"{'arr' if many else 'obj'}_rel_insert_input")
         text = f'input type for inserting {"array" if many else "object"} relation for remote table "{table.name}"'
         return self._input(name, fields, text, Nulls.IGNORED)
 
+    def upserts(self, table: Table) -> bool:
+        """Whether inserts into the table take `on_conflict`."""
+        return any(is_name(key.name) for key in table.keys) and self.view.upserts(table)
+
     def on_conflict(self, table: Table) -> GraphQLInputObjectType:
         def fields() -> Mapping[str, GraphQLInputField]:
-            writable = {c.name: c for c in table.columns.values() if c.writable}
-            columns = self.columns_enum(table, "update_column", "update columns of table", writable)
+            writable = self.view.updatable(table) or ()
+            columns: Any = self.columns_enum(table, "update_column", "update columns of table", writable, True)
             return {
                 "constraint": GraphQLInputField(GraphQLNonNull(self.constraint(table))),
                 "update_columns": GraphQLInputField(GraphQLNonNull(listed(columns)), []),
@@ -321,19 +419,23 @@ class InputTypes:
             }
 
         text = f'on_conflict condition type for table "{table.name}"'
-        return self._input(f"{table.name}_on_conflict", fields, text, Nulls.IGNORED)
+        return self._input(self.type_of(table, "on_conflict"), fields, text, Nulls.IGNORED)
 
     def constraint(self, table: Table) -> GraphQLEnumType:
-        name = f"{table.name}_constraint"
+        name = self.type_of(table, "constraint")
         if name not in self.types:
             prefix = "unique or primary key constraint on columns "
-            texts = {key.name: prefix + ", ".join(f'"{c}"' for c in key.columns) for key in table.keys}
+            texts = {
+                symbol(self.naming, key.name): (key.name, prefix + ", ".join(f'"{c}"' for c in key.columns))
+                for key in table.keys
+                if is_name(key.name)
+            }
             self.types[name] = enum_type(name, texts, f'unique or primary key constraints on table "{table.name}"')
         return self.types[name]
 
     def changes(self, table: Table) -> dict[str, tuple[GraphQLInputObjectType, str]]:
         """Update operator -> (its input type, its description), in order of name."""
-        writable = [c for c in table.columns.values() if c.writable]
+        writable = list(self.view.updatable(table) or ())
         numbers, documents = [c for c in writable if is_number(c)], [c for c in writable if is_json(c)]
         found: dict[str, tuple[GraphQLInputObjectType, str]] = {}
         for operator, (name, text) in _JSON_UPDATES.items() if documents else ():
@@ -356,7 +458,7 @@ class InputTypes:
         def fields() -> Mapping[str, GraphQLInputField]:
             return self._column_inputs(columns, (lambda _: kind) if kind else None)
 
-        return self._input(f"{table.name}_{name}_input", fields, text, nulls)
+        return self._input(self.type_of(table, f"{name}_input"), fields, text, nulls)
 
     def pk_columns_input(self, table: Table) -> GraphQLInputObjectType:
         def fields() -> Mapping[str, GraphQLInputField]:
@@ -364,7 +466,7 @@ class InputTypes:
             return self._column_inputs(columns, lambda c: GraphQLNonNull(self.column_type(c)))
 
         text = f"primary key columns input for table: {table.name}"
-        return self._input(f"{table.name}_pk_columns_input", fields, text, Nulls.REFUSED)
+        return self._input(self.type_of(table, "pk_columns_input"), fields, text, Nulls.REFUSED)
 
     def updates(self, table: Table) -> GraphQLInputObjectType:
         def fields() -> Mapping[str, GraphQLInputField]:
@@ -374,40 +476,56 @@ class InputTypes:
             where = GraphQLNonNull(self.bool_exp(table))
             return {**found, "where": GraphQLInputField(where, description="filter the rows which have to be updated")}
 
-        return self._input(f"{table.name}_updates", fields, None, Nulls.IGNORED)
+        return self._input(self.type_of(table, "updates"), fields, None, Nulls.IGNORED)
 
     def stream_cursor(self, table: Table) -> GraphQLInputObjectType:
         def values() -> Mapping[str, GraphQLInputField]:
-            return self._column_inputs(table.columns.values())
+            return self._column_inputs(self.view.readable(table))
 
         def fields() -> Mapping[str, GraphQLInputField]:
-            if "cursor_ordering" not in self.types:
+            ordering = plain_type(self.naming, "cursor_ordering")
+            if ordering not in self.types:
                 texts = {"ASC": "ascending ordering of the cursor", "DESC": "descending ordering of the cursor"}
-                self.types["cursor_ordering"] = enum_type("cursor_ordering", texts, "ordering argument of a cursor")
+                named = {key: (key, text) for key, text in texts.items()}
+                self.types[ordering] = enum_type(ordering, named, "ordering argument of a cursor")
             text = "Initial value of the column from where the streaming should start"
-            value = self._input(f"{table.name}_stream_cursor_value_input", values, text, Nulls.KEPT)
+            value = self._input(self.type_of(table, "stream_cursor_value_input"), values, text, Nulls.KEPT)
             return {
                 "initial_value": GraphQLInputField(
                     GraphQLNonNull(value), description="Stream column input with initial value"
                 ),
-                "ordering": GraphQLInputField(self.types["cursor_ordering"], description="cursor ordering"),
+                "ordering": GraphQLInputField(self.types[ordering], description="cursor ordering"),
             }
 
         text = f'Streaming cursor of the table "{table.name}"'
-        return self._input(f"{table.name}_stream_cursor_input", fields, text, Nulls.IGNORED)
+        return self._input(self.type_of(table, "stream_cursor_input"), fields, text, Nulls.IGNORED)
 
     # ── leaves ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def column_type(self, column: Column) -> Any:
-        scalar = self.types.get(column.scalar)
-        if scalar is None:
-            scalar = self.types[column.scalar] = GraphQLScalarType(column.scalar)
-        return listed(scalar) if column.type.array else scalar
+        kind = self.types.get(column.scalar)
+        if kind is None:
+            if column.choices:
+                values = {one: (one, text) for one, text in sorted(column.choices.values.items())}
+                kind = enum_type(column.scalar, values, None, {"choices": column.choices})
+            else:
+                kind = GraphQLScalarType(column.scalar)
+            self.types[column.scalar] = kind
+        return listed(kind) if column.type.array else kind
 
-    def columns_enum(self, table: Table, suffix: str, text: str, columns: Iterable[str]) -> GraphQLEnumType:
-        name = f"{table.name}_{suffix}"
+    def columns_enum(
+        self, table: Table, suffix: str, text: str, columns: Iterable[Column], always: bool = False
+    ) -> GraphQLEnumType | None:
+        """The enum of these columns; None without any, since GraphQL has no empty enum, or (`always`) Hasura's placeholder."""
+        name = self.type_of(table, suffix)
+        values: dict[str, tuple[str, str | None]] = {
+            c.field: (c.name, "column name") for c in sorted(columns, key=lambda c: c.field)
+        }
+        if not values and not always:
+            return None
         if name not in self.types:
-            self.types[name] = enum_type(name, dict.fromkeys(sorted(columns), "column name"), f'{text} "{table.name}"')
+            placeholder = {"_PLACEHOLDER": ("_PLACEHOLDER", "placeholder (do not use)")}
+            self.types[name] = enum_type(name, values or placeholder, f'{text} "{table.name}"')
         return self.types[name]
 
 
@@ -424,10 +542,15 @@ def rows_of(kind: Any) -> GraphQLNonNull[Any]:
     return GraphQLNonNull(listed(kind))
 
 
-def enum_type(name: str, values: Mapping[str, str], description: str) -> Any:
-    return GraphQLEnumType(
-        name, {key: GraphQLEnumValue(key, description=text) for key, text in values.items()}, description=description
-    )
+def enum_type(
+    name: str,
+    values: Mapping[str, tuple[str, str | None]],
+    description: str | None,
+    extensions: dict[str, Any] | None = None,
+) -> Any:
+    """`values`: GraphQL's name -> (what it means to the planner, its description)."""
+    made = {key: GraphQLEnumValue(means, description=text) for key, (means, text) in values.items()}
+    return GraphQLEnumType(name, made, description=description, extensions=extensions)
 
 
 def symbol_argument(kind: Any) -> GraphQLArgument:
@@ -436,7 +559,3 @@ def symbol_argument(kind: Any) -> GraphQLArgument:
 
 def symbol_field(kind: Any) -> GraphQLInputField:
     return GraphQLInputField(kind, extensions={"symbol": True})
-
-
-def in_order(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(sorted(fields.items()))

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 
 from automio.engine.catalog import SqlType
-from automio.engine.plan_types import Call, Kind, Parameter, TableRef
+from automio.engine.plan_types import Call, Constant, Kind, Organization, Parameter, Predicate, TableRef
 from automio.engine.values import NATIVE, TEXT_CODECS, is_read_at_binding
 
 NAME_BYTES = 63
@@ -42,6 +42,13 @@ OPERATORS = {
     "_has_key": "{0} ? {1}",
     "_has_keys_any": "{0} ?| {1}",
     "_has_keys_all": "{0} ?& {1}",
+    "_ancestor": "{0} @> {1}",
+    "_ancestor_any": "{0} @> {1}",
+    "_descendant": "{0} <@ {1}",
+    "_descendant_any": "{0} <@ {1}",
+    "_matches": "{0} ~ {1}",
+    "_matches_any": "{0} ? {1}",
+    "_matches_fulltext": "{0} @ {1}",
 }
 
 CHANGES = {
@@ -112,6 +119,11 @@ def call(function: Call, columns: tuple[str, ...]) -> str:
     return f"{function.function}({'DISTINCT ' if function.distinct else ''}{inner})"
 
 
+def sorts(function: Call) -> bool:
+    """Whether `call` writes an aggregate that has its input sorted."""
+    return function.distinct or (function.function in ("max", "min") and function.type == SqlType("uuid"))
+
+
 def keys(alias: str, columns: Iterable[tuple[str, SqlType]]) -> str:
     """These columns of a row as one jsonb, to be compared by `refers`."""
     return f"jsonb_build_object({', '.join(f'{literal(one)}, {alias}.{name(one)}' for one, _ in columns)})"
@@ -137,6 +149,10 @@ class Writer:
         """The parameters, `$1` first."""
         return tuple(self._numbers)
 
+    def place(self, parameter: Parameter) -> str:
+        """Where the value stands: `$1`, or another expression of the statement (`Batches`)."""
+        return f"${self._numbers.setdefault(parameter, len(self._numbers) + 1)}"
+
     def alias(self) -> str:
         """A fresh alias: t0, t1, …"""
         self._aliases += 1
@@ -147,7 +163,7 @@ class Writer:
 
         A list of arrays becomes a query (ANY and ALL take one), since an array of arrays would be a matrix.
         """
-        number = f"${self._numbers.setdefault(parameter, len(self._numbers) + 1)}"
+        number = self.place(parameter)
         kind, lists = parameter.type, "[]" if parameter.many else ""
         if is_read_at_binding(kind):
             return f"{number}::{type_name(kind)}{lists}"
@@ -165,11 +181,25 @@ class Writer:
         """A list of values as a set of rows, and what makes one row of it the value's type."""
         if is_read_at_binding(parameter.type):
             return self.bind(parameter), ""
-        number = f"${self._numbers.setdefault(parameter, len(self._numbers) + 1)}"
-        return f"{number}::text[]", f"::{type_name(parameter.type)}"
+        return f"{self.place(parameter)}::text[]", f"::{type_name(parameter.type)}"
+
+    def predicate(self, predicate: Predicate, alias: str, top: bool = False) -> str:
+        """The condition on a row (render.py)."""
+        raise NotImplementedError
 
     def relation(self, table: TableRef) -> str:
-        """Where rows come from: the table, or the organization's rows of it (OFFSET 0 keeps other conditions outside)."""
+        """Where rows come from: the table, or the rows of it that belong to the organization and satisfy the role's filter.
+
+        OFFSET 0 keeps other conditions outside.
+        """
+        inner = self._scoped(table)
+        if table.filter is None:
+            return inner
+        alias = self.alias()
+        condition = self.predicate(table.filter, alias, top=True)
+        return f"(SELECT {alias}.* FROM {inner} AS {alias} WHERE {condition}{' OFFSET 0' if table.barrier else ''})"
+
+    def _scoped(self, table: TableRef) -> str:
         plain = f"{name(table.schema)}.{name(table.name)}"
         scope = table.scope
         if scope is None:
@@ -190,6 +220,67 @@ class Writer:
     def row_type(self, table: TableRef) -> str:
         """A null of the table's row type; names a type, no rows."""
         return f"NULL::{name(table.schema)}.{name(table.name)}"
+
+
+class Batches(Writer):
+    """A Writer for one statement that serves many: values that differ between them are columns of the relation `batch`.
+
+    The values of the document and the organization are bound once for all, so nothing of a batch can be about another one's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.varying: dict[Parameter, str] = {}
+
+    def place(self, parameter: Parameter) -> str:
+        if isinstance(parameter.source, Constant | Organization):
+            return super().place(parameter)
+        return f"batch.{self.varying.setdefault(parameter, f'p{len(self.varying)}')}"
+
+    def batched(self, columns: list[str]) -> str:
+        """SELECT number, columns, once for each row of values; the values of each parameter come as one array of texts.
+
+        MATERIALIZED: each value is read as its type once and in any case, so a bad one is a fault also while there are no rows.
+        """
+        if not self.varying:
+            return "SELECT " + ",\n".join(["1::int8 AS number", *columns])
+        first, names = len(self.parameters) + 1, tuple(self.varying.values())
+        lists = ", ".join(f"${first + i}::text[]" for i in range(len(names)))
+        typed = ", ".join(f"given.{one}::{_batch_type(parameter)} AS {one}" for parameter, one in self.varying.items())
+        given = f"unnest({lists}) WITH ORDINALITY AS given ({', '.join(names)}, number)"
+        head = f"WITH batch AS MATERIALIZED (\n  SELECT given.number, {typed}\n  FROM {given}\n)"
+        return f"{head}\nSELECT " + ",\n".join(["batch.number", *columns]) + "\nFROM batch"
+
+
+def _batch_type(parameter: Parameter) -> str:
+    if parameter.kind is Kind.JSON_PATH:
+        return "text[]"
+    kind = type_name(parameter.type) if is_read_at_binding(parameter.type) else "text"
+    return f"{kind}[]" if parameter.many else kind
+
+
+def as_texts(statement: str, columns: int) -> str:
+    """A statement whose rows come as texts, each as PostgreSQL prints the value (`t`, not `true`), NULL as NULL."""
+    names = ", ".join(f"c{i}" for i in range(columns))
+    values = ", ".join(f"CASE num_nulls(c{i}) WHEN 0 THEN concat(c{i}) END" for i in range(columns))
+    return f"WITH answer ({names}) AS MATERIALIZED ({statement}\n) SELECT {values} FROM answer"
+
+
+def insert_objects(schema: str, table: str, columns: Iterable[str]) -> str:
+    """Inserts the objects of a JSON array that all have these keys, returning each row as JSON."""
+    target = f"{name(schema)}.{name(table)}"
+    names = [name(column) for column in columns]
+    if not names:
+        return f"INSERT INTO {target} DEFAULT VALUES RETURNING row_to_json({name(table)})::text"
+    listed = ", ".join(f"r.{one}" for one in names)
+    rows = f"json_populate_recordset(NULL::{target}, $1::json) AS r"
+    return f"INSERT INTO {target} AS made ({', '.join(names)}) SELECT {listed} FROM {rows} RETURNING row_to_json(made)::text"
+
+
+def enum_rows(schema: str, table: str, value: str, comment: str | None) -> str:
+    """The values of an enum table with their comments."""
+    second = f"{name(comment)}::text" if comment else "NULL::text"
+    return f"SELECT {name(value)}::text, {second} FROM {name(schema)}.{name(table)}"
 
 
 def indent(text: str, by: str = "  ") -> str:

@@ -14,19 +14,22 @@ words of a failed permission check. `OWN_OR_NULL` takes null and absent for "not
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from automio.engine.catalog import SqlType
+from automio.engine.catalog import Choices, SqlType
 from automio.engine.plan_types import (
     Composed,
     Constant,
+    Cursor,
     Hole,
     Kind,
     Organization,
     Parameter,
+    Session,
     StepCount,
     StepRows,
     StepValue,
@@ -71,6 +74,8 @@ class Context:
     variables: Mapping[str, Any]
     organization: int | None
     written: Mapping[int, Written] = field(default_factory=dict)
+    cursor: str | None = None
+    session: Mapping[str, str] = field(default_factory=dict)
 
 
 Binder = Callable[[Context], Any]
@@ -83,6 +88,10 @@ def binder(parameter: Parameter) -> Binder:
     match source:
         case Organization():
             return lambda context: context.organization
+        case Session(name):
+            return lambda context: check(_session_variable(context, name), context)
+        case Cursor():
+            return lambda context: context.cursor
         case StepRows():
             return lambda context: _join([context.written[step].json for step in source.steps])
         case StepCount():
@@ -112,7 +121,14 @@ def checker(parameter: Parameter) -> Callable[[Any, Context], Any]:
             return lambda value, _: _json_path(value, path)
         case Kind.PLAIN:
             return lambda value, _: value
-    one = _column(parameter.type, graphql)
+        case Kind.SESSION:
+            return _session(parameter)
+    choices = getattr(parameter.source, "choices", None)
+    one = (
+        _chosen(choices, graphql, isinstance(parameter.source, Constant))
+        if choices
+        else _column(parameter.type, graphql)
+    )
     if parameter.kind in (Kind.OWN, Kind.OWN_OR_NULL):
         one = _own(one, parameter.kind is Kind.OWN_OR_NULL)
     if not parameter.many:
@@ -125,6 +141,89 @@ def checker(parameter: Parameter) -> Callable[[Any, Context], Any]:
     return lambda value, context: _list(value, one, graphql, path, context)
 
 
+def _session_variable(context: Context, name: str) -> str:
+    value = context.session.get(name)
+    if value is None:
+        raise Refusal(f'missing session variable: "{name}"', code="not-found")
+    return value
+
+
+def _session(parameter: Parameter) -> Callable[[Any, Context], Any]:
+    """A session variable is text, whatever it is compared with: PostgreSQL's text of the value, or JSON for a list."""
+    kind, path = parameter.type, parameter.path
+    one = _session_scalar(replace(kind, array=False), path)
+    if not parameter.many and not kind.array:
+        return lambda value, _: one(value)
+    if parameter.many and kind.array:
+        whole = _column(kind, kind.name)
+        return lambda value, context: [whole(x, path, context) for x in _session_list(value, path)]
+    if not parameter.many:
+        return lambda value, _: (
+            value if value.lstrip()[:1] != "[" else array_text(_session_list(value, path), _same, path)
+        )
+    return lambda value, _: [one(x if isinstance(x, str) else dumps(x)) for x in _session_list(value, path)]
+
+
+def _same(value: Any, path: str) -> Any:
+    return value
+
+
+def _session_scalar(kind: SqlType, path: str) -> Callable[[str], Any]:
+    if kind.schema == "pg_catalog" and kind.name in _JSON:
+        return lambda value: value
+    convert = _scalar(kind, kind.name)
+
+    def scalar(value: str) -> Any:
+        try:
+            return convert(value.strip() if kind.name in _BITS else value, path)
+        except Refusal as refusal:
+            raise Refusal(refusal.message, path, "data-exception") from None
+
+    return scalar
+
+
+def _session_list(value: str, path: str) -> list[Any]:
+    """`{a,"b c"}` or `["a", "b c"]` -> the elements; none of them may be null."""
+    text = value.strip()
+    found: Any = None
+    if text[:1] == "[":
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+    else:
+        found = _array_elements(text)
+    if not isinstance(found, list) or None in found:
+        raise Refusal(f'malformed array literal: "{value}"', path, "data-exception")
+    return found
+
+
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|((?:[^",{}\\]|\\.)+?))\s*([,}])', re.DOTALL)
+
+
+def _array_elements(text: str) -> list[str | None] | None:
+    """The elements of PostgreSQL's text of a flat array, None when it is not one."""
+    if text[:1] != "{" or text[-1:] != "}":
+        return None
+    if not text[1:-1].strip():
+        return []
+    found: list[str | None] = []
+    place = 1
+    while place < len(text):
+        match = _ELEMENT.match(text, place)
+        if match is None:
+            return None
+        quoted, bare, end = match.groups()
+        if quoted is None and bare.upper() == "NULL":
+            found.append(None)
+        else:
+            found.append(re.sub(r"\\(.)", r"\1", bare if quoted is None else quoted, flags=re.DOTALL))
+        place = match.end()
+        if end == "}":
+            return found if place == len(text) else None
+    return None
+
+
 def _list(value: Any, one: Callable[..., Any], graphql: str, path: str, context: Context) -> list[Any]:
     if not isinstance(value, list | tuple):
         value = [value]
@@ -134,6 +233,22 @@ def _list(value: Any, one: Callable[..., Any], graphql: str, path: str, context:
             raise Refusal(f"unexpected null value for type '{graphql}'", f"{path}[{i}]")
         found.append(one(x, f"{path}[{i}]", context))
     return found
+
+
+def _chosen(choices: Choices, graphql: str, literal: bool) -> Callable[..., Any]:
+    """A name in an enum table: bare in a document (`literal`), a string in variables."""
+
+    def chosen(value: Any, path: str, context: Context) -> str | None:
+        if value is None:
+            return None
+        if not isinstance(value, EnumLiteral if literal else str):
+            raise Refusal(f"expected an enum value for type '{graphql}', but found {describe(value)}", path)
+        if value not in choices.values:
+            names = ", ".join(f"'{one}'" for one in sorted(choices.values))
+            raise Refusal(f"expected one of the values [{names}] for type '{graphql}', but found '{value}'", path)
+        return str(value)
+
+    return chosen
 
 
 def _own(inner: Callable[..., Any], nullable: bool) -> Callable[..., Any]:
@@ -169,6 +284,8 @@ def _scalar(kind: SqlType, graphql: str) -> Callable[[Any, str], Any]:
             return lambda value, path: dumps(value)
         if kind.name in _TEXTS:
             return lambda value, path: _text(value, graphql, path)
+    if kind.name == "ltree":
+        return lambda value, path: _label_path(value, graphql, path)
     return lambda value, path: _text(value, graphql, path, numbers=True)
 
 
@@ -236,6 +353,14 @@ def _text(value: Any, graphql: str, path: str, numbers: bool = False) -> str:
     raise Refusal(f"expected a string for type '{graphql}', but found {describe(value)}", path)
 
 
+def _label_path(value: Any, graphql: str, path: str) -> str:
+    found = _text(value, graphql, path)
+    if found and not all(label and all(c.isalnum() or c in "_-" for c in label) for label in found.split(".")):
+        text = "Expecting label path: a sequence of zero or more labels separated by dots, for example L1.L2.L3"
+        raise Refusal(text, path, "parse-failed")
+    return found
+
+
 def _array(element: SqlType, graphql: str) -> Callable[[Any, str], str]:
     one = _scalar(element, graphql)
 
@@ -259,6 +384,20 @@ def array_text(values: Sequence[Any], one: Callable[[Any, str], Any], path: str)
             text = str(one(value, f"{path}[{i}]"))
             parts.append('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"')
     return "{" + ",".join(parts) + "}"
+
+
+def text_of(value: Any) -> str | None:
+    """A bound value as text which PostgreSQL reads as that value; a list as an array."""
+    match value:
+        case None | str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case bytes():
+            return value.decode()
+        case list() | tuple():
+            return array_text(value, lambda one, _: text_of(one), "$")
+    return str(value)
 
 
 def limit(value: Any, path: str) -> int | None:

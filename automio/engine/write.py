@@ -16,6 +16,11 @@ For a caller bound to an organization:
   in the words of a missing row. Only foreign keys whose columns are written are looked at;
 - `Guard`: a delete (or an update of a referenced column) that cascades must not reach rows of others, at any depth; it fails
   in the words of a foreign key that does not cascade. Foreign keys that compare the organizations need neither check.
+
+For a caller with a role, as its permissions say (permissions.py): the presets of insert and update are put in, over what a
+parent row determines; an update or a delete reaches rows of its filter alone, an upsert those of the update's filter; what was
+inserted or changed is checked where it is written, in the same statement, as RETURNING sees it. What an upsert changed is
+checked as an update, or, if the update has no check, as an insert. Foreign keys know no roles.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from automio.engine.catalog import Access, ForeignKey, Relationship, SqlType, Ta
 from automio.engine.document import Selected
 from automio.engine.filter import can_fail, names_of
 from automio.engine.inputs import Fields, Input, Items, Leaf, Null, Spread, Symbol
+from automio.engine.permissions_types import NOTHING, Rights, UpdateRights
 from automio.engine.plan_types import (
     AffectedRows,
     Cascade,
@@ -50,6 +56,7 @@ from automio.engine.plan_types import (
     Rows,
     SingleRow,
     StepValue,
+    TableRef,
     TypeName,
     UpdatePlan,
     Write,
@@ -59,6 +66,7 @@ from automio.engine.refusal import PERMISSION, Refusal
 from automio.engine.schema import Action
 from automio.engine.schema_inputs import is_json, is_number
 
+_PLACEHOLDER = "_PLACEHOLDER"
 _CHANGES = ("_set", "_inc", "_append", "_prepend", "_delete_key", "_delete_elem", "_delete_at_path")
 _INSERTS = frozenset({Action.INSERT, Action.INSERT_ONE})
 _ONE = frozenset({Action.INSERT_ONE, Action.UPDATE_BY_KEY, Action.DELETE_BY_KEY})
@@ -90,7 +98,7 @@ class WritePlanner:
             assert isinstance(field, TypeName | Introspection)
             return field
         table = self.catalog.tables[found.table]
-        if not self.tables.writes(table):
+        if not self.tables.writes(table) or not self._may(table, found.action):
             raise Refusal(f"field '{selected.name}' not found in type: 'mutation_root'", selected.path)
         arguments = self.reads.arguments(selected)
         before, path = len(self.writes), selected.path
@@ -104,18 +112,30 @@ class WritePlanner:
         elif found.action in (Action.UPDATE, Action.UPDATE_BY_KEY):
             groups = (self._update(table, arguments, f"{path}.args"),)
         else:
-            where = self._where(table, arguments)
-            plan = DeletePlan(self.tables.refer(table, can_fail(where)), where)
-            groups = ((self._add(Write(plan, "$", self._guard(table, where, None))),),)
+            where, rights = self._where(table, arguments), self._rights(table).delete
+            target = self.tables.target(table, rights.filter if rights else Everything(), can_fail(where))
+            groups = ((self._add(Write(DeletePlan(target, where), "$", self._guard(table, target, where, None))),),)
         return MutationField(
             key=selected.key,
-            table=self.tables.refer(table),
+            table=self.tables.own(table),
             writes=tuple(self.writes[before:]),
             first=before,
             groups=groups,
             answer=self._answer(table, selected, found.action in _ONE),
             many=found.action is Action.UPDATE_MANY,
         )
+
+    def _rights(self, table: Table) -> Rights:
+        """The role's rights; none at all for the admin, who needs none."""
+        return self.tables.role.of(table.reference) if self.tables.role else NOTHING
+
+    def _may(self, table: Table, action: Action) -> bool:
+        if self.tables.role is None:
+            return True
+        rights = self._rights(table)
+        if action in _INSERTS:
+            return rights.insert is not None
+        return (rights.delete if action in (Action.DELETE, Action.DELETE_BY_KEY) else rights.update) is not None
 
     def _add(self, write: Write) -> int:
         self.writes.append(write)
@@ -157,8 +177,8 @@ class WritePlanner:
             self._no_clash(cells, determined, path)
             row = self._own(table, {**determined, **cells})
             columns = tuple(sorted(row))
-            target = self.tables.refer(table, _barrier(conflict))
-            plan = InsertPlan(target, columns, (tuple(row[c] for c in columns),), conflict, spread=True)
+            target, values = self.tables.own(table, _barrier(conflict)), (tuple(row[c] for c in columns),)
+            plan = InsertPlan(target, columns, values, conflict, spread=True, check=self._check(table))
             return (self._add(self._written(table, plan, columns, path)),)
         assert isinstance(given, Items)
         objects = [one for one in given.of if isinstance(one, Fields)]
@@ -180,7 +200,8 @@ class WritePlanner:
         if not columns:
             columns = (next(name for name, column in sorted(table.columns.items()) if column.writable),)
         cells = tuple(tuple(row.get(name) for name in columns) for row in rows)
-        plan = InsertPlan(self.tables.refer(table, _barrier(conflict)), columns, cells, conflict)
+        target = self.tables.own(table, _barrier(conflict))
+        plan = InsertPlan(target, columns, cells, conflict, check=self._check(table))
         return self._written(table, plan, columns, path, on_empty)
 
     def _written(self, table: Table, plan: InsertPlan, columns: Iterable[str], path: str, on_empty: str = "") -> Write:
@@ -199,7 +220,7 @@ class WritePlanner:
                 continue
             assert isinstance(value, Fields)
             other = self.catalog.tables[relationship.target]
-            if not self.tables.writes(other):
+            if not self.tables.writes(other) or not self._may(other, Action.INSERT):
                 text = f"field '{name}' not found in type: '{table.name}_insert_input'"
                 raise Refusal(text, f"{given.path}.{name}")
             if relationship.many:
@@ -266,7 +287,11 @@ class WritePlanner:
         return Parameter(made.source, made.type, made.kind, many, made.graphql, made.path)
 
     def _own(self, table: Table, cells: Cells) -> Cells:
-        """The row with the organization in it, for a bound caller; a value that was given stays, and is checked when bound."""
+        """The row with the role's presets, and for a bound caller with the organization; where that was given it stays, and is
+        checked when bound."""
+        rights = self._rights(table).insert
+        if rights is not None:
+            cells |= rights.presets
         if self.tables.scoped(table):
             column = table.columns[self.tenant]
             given = cells.get(self.tenant)
@@ -281,15 +306,28 @@ class WritePlanner:
         assert isinstance(constraint, Symbol)
         columns = names_of(given.of.get("update_columns"))
         where = self.filters.where(table, given.of.get("where"))
-        if self._guard(table, Everything(), set(columns)):
+        if _PLACEHOLDER in columns:
+            raise Refusal("erroneous column name", given.path)
+        rights = self._rights(table)
+        presets = self._presets(table, rights.update) if columns else ()
+        if self._guard(table, self.tables.own(table), Everything(), {*columns, *(one.column for one in presets)}):
             raise Refusal(PERMISSION, given.path, "permission-error")
-        return Conflict(str(constraint.value), columns, where)
+        if rights.update is None or rights.insert is None:
+            return Conflict(str(constraint.value), columns, where)
+        check = rights.insert.check if rights.update.check is None else rights.update.check
+        allowed = None if rights.update.filter == Everything() else rights.update.filter
+        return Conflict(str(constraint.value), columns, where, presets, allowed, _some(check), can_fail(where))
+
+    def _check(self, table: Table) -> Predicate | None:
+        rights = self._rights(table).insert
+        return _some(rights.check) if rights else None
 
     # ── update ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _update(self, table: Table, given: Mapping[str, Input], path: str) -> tuple[int, ...]:
         operators = [name for name in _CHANGES if isinstance(given.get(name), Fields)]
-        if not operators:
+        rights = self._rights(table).update
+        if not operators and not (rights and rights.presets):
             raise Refusal(f"at least any one of {', '.join(self._offered(table))} is expected", path)
         changes: dict[str, Change] = {}
         for operator in operators:
@@ -299,17 +337,26 @@ class WritePlanner:
                 if name in changes:
                     raise Refusal(f'column found in multiple operators: "{name}".', path)
                 changes[name] = self._change(table, name, operator, value, fields.path)
+        changes |= {one.column: one for one in self._presets(table, rights)}
         where = self._where(table, given)
         if not changes:
             return ()
         columns = set(changes)
-        target = self.tables.refer(table, can_fail(where))
-        plan = UpdatePlan(target, where, tuple(changes[name] for name in sorted(changes)))
-        guard = self._guard(table, where, columns)
+        target = self.tables.target(table, rights.filter if rights else Everything(), can_fail(where))
+        check = _some(rights.check) if rights and rights.check is not None else None
+        plan = UpdatePlan(target, where, tuple(changes[name] for name in sorted(changes)), check)
+        guard = self._guard(table, target, where, columns)
         return (self._add(Write(plan, "$", guard, tuple(self._parents(table, columns)))),)
 
+    def _presets(self, table: Table, rights: UpdateRights | None) -> tuple[Change, ...]:
+        """What an update by this role always sets; the organization of a bound caller stays."""
+        own = self.tenant if self.tables.scoped(table) else None
+        presets = rights.presets if rights else {}
+        return tuple(Change(name, "_set", value) for name, value in sorted(presets.items()) if name != own)
+
     def _offered(self, table: Table) -> list[str]:
-        columns = [column for column in table.columns.values() if column.writable]
+        rights = self._rights(table).update
+        columns = [c for c in table.columns.values() if c.writable and (rights is None or c.name in rights.columns)]
         has = {"_set": True, "_inc": any(map(is_number, columns))}
         return [name for name in _CHANGES if has.get(name, any(map(is_json, columns)))]
 
@@ -335,13 +382,13 @@ class WritePlanner:
             target = self.catalog.tables[key.target]
             if target.access is Access.SHARED or self._compares(key) or not written & {here for here, _ in key.pairs}:
                 continue
-            yield Parent(self.tables.refer(target), key.name, key.pairs)
+            yield Parent(self.tables.own(target), key.name, key.pairs)
 
     def _compares(self, key: ForeignKey) -> bool:
         return (self.tenant, self.tenant) in key.pairs
 
-    def _guard(self, table: Table, where: Predicate, changed: set[str] | None) -> Guard | None:
-        """`changed` are the columns that an update writes; None for a delete. None when no row of others can be reached."""
+    def _guard(self, table: Table, target: TableRef, where: Predicate, changed: set[str] | None) -> Guard | None:
+        """`target` are the rows that may be written; `changed` are the columns that an update writes; None for a delete. None when no row of others can be reached."""
         if not self.tables.bound:
             return None
         nodes: list[tuple[Table, frozenset[str] | None]] = [(table, None if changed is None else frozenset(changed))]
@@ -365,12 +412,12 @@ class WritePlanner:
         for number, (parent, _) in enumerate(nodes):
             used = sorted({there for one in cascades if one.parent == number for _, there in one.pairs})
             keys.append(tuple((name, parent.columns[name].type) for name in used))
-        references = tuple(self.tables.refer(one, can_fail(where) and not i) for i, (one, _) in enumerate(nodes))
+        references = (target, *(self.tables.own(one) for one, _ in nodes[1:]))
         return Guard(Rows(references[0], where=where), references, tuple(keys), tuple(cascades))
 
     def _cascading(self, table: Table, changed: frozenset[str] | None) -> Iterable[ForeignKey]:
         """The foreign keys to the table along which a delete, or a change of these columns, goes on."""
-        for key in self.catalog.foreign_keys_to(table.name):
+        for key in self.catalog.foreign_keys_to(table.reference):
             if changed is None and key.on_delete:
                 yield key
             if changed is not None and key.on_update and changed & {there for _, there in key.pairs}:
@@ -383,4 +430,11 @@ def _is_empty(value: Fields) -> bool:
 
 
 def _barrier(conflict: Conflict | None) -> bool:
-    return conflict is not None and can_fail(conflict.where)
+    return conflict is not None and (
+        can_fail(conflict.where) or (conflict.filter is not None and can_fail(conflict.filter))
+    )
+
+
+def _some(predicate: Predicate) -> Predicate | None:
+    """The predicate, None when every row satisfies it."""
+    return None if predicate == Everything() else predicate

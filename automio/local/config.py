@@ -1,6 +1,7 @@
 """platform.toml -> PlatformConfig: who may call the local platform, and which SQL it starts from. Next: platform.py.
 
     admin_secret = "..."             # or admin_secret_env = "NAME"; without one the Hasura endpoint is open (loopback only)
+    unauthorized_role = "anonymous"  # whom a request to the Hasura endpoint without the secret is, instead of refused
     [[tokens]]                       # any number
     token = "local-org-1"            # or env = "NAME"
     organization = 1
@@ -9,7 +10,9 @@
     schema = ["schema/*.sql"]        # applied in the order of their paths
     seeds = ["schema/seeds/*.sql"]   # applied once
     stringify_numeric = false        # numeric and bigint as JSON strings, as Hasura's option of that name
+    naming_convention = "hasura-default"   # or "graphql-default", where the metadata names none
     pool_size = 8                    # connections of the engine
+    live_interval_ms = 1000          # between two statements of a live query, as Hasura's refetch interval
     [tenancy]
     column = "organization_id"
     [server]
@@ -35,13 +38,14 @@ from typing import Any
 from automio.errors import ConfigError, Diagnostic
 
 FILE = "platform.toml"
+CONVENTIONS = ("hasura-default", "graphql-default")
 ORGANIZATIONS = range(-(2**31), 2**31)
 """An organization's id is a PostgreSQL integer."""
 
-_TOP = ("tokens", "admin_secret", "admin_secret_env", "database", "tenancy", "server")
+_TOP = ("tokens", "admin_secret", "admin_secret_env", "unauthorized_role", "database", "tenancy", "server")
 _TOKEN = ("token", "env", "organization", "apps")
 _TABLES = {
-    "database": ("schema", "seeds", "stringify_numeric", "pool_size"),
+    "database": ("schema", "seeds", "stringify_numeric", "naming_convention", "pool_size", "live_interval_ms"),
     "tenancy": ("column",),
     "server": ("max_body_bytes",),
 }
@@ -64,10 +68,13 @@ class PlatformConfig:
     root: Path
     tokens: tuple[Token, ...] = ()
     admin_secret: str | None = field(default=None, repr=False)
+    unauthorized_role: str | None = None
     schema: tuple[str, ...] = ("schema/*.sql",)
     seeds: tuple[str, ...] = ("schema/seeds/*.sql",)
     stringify_numeric: bool = False
+    naming_convention: str = "hasura-default"
     pool_size: int = 8
+    live_interval_ms: int = 1000
     tenant_column: str = "organization_id"
     max_body_bytes: int = 32 * 1024 * 1024
 
@@ -146,10 +153,15 @@ class _Reader:
             root=self.path.parent,
             tokens=self.tokens(value.get("tokens", [])),
             admin_secret=self.secret(value, (), "admin_secret", "admin_secret_env", needed=False),
+            unauthorized_role=self.text(value, ("unauthorized_role",), "") if "unauthorized_role" in value else None,
             schema=self.patterns(database, "schema", default.schema),
             seeds=self.patterns(database, "seeds", default.seeds),
-            stringify_numeric=self.boolean(database, ("database", "stringify_numeric")),
+            stringify_numeric=self.boolean(database, ("database", "stringify_numeric")) or self.stringifies(),
+            naming_convention=self.convention(database),
             pool_size=self.number(database, ("database", "pool_size"), range(1, 1001), default.pool_size),
+            live_interval_ms=self.number(
+                database, ("database", "live_interval_ms"), range(10, 60_001), default.live_interval_ms
+            ),
             tenant_column=self.text(tenancy, ("tenancy", "column"), default.tenant_column),
             max_body_bytes=self.number(
                 server, ("server", "max_body_bytes"), range(1024, 2**31), default.max_body_bytes
@@ -247,6 +259,19 @@ class _Reader:
             self.fault(place, f"`{place[1]}` is true or false")
         return found is True
 
+    def stringifies(self) -> bool:
+        """Hasura's variable of that name, for who has set it already."""
+        return self.environment.get("HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES", "").lower() in ("true", "t", "yes", "y")
+
+    def convention(self, value: Mapping[str, Any]) -> str:
+        """platform.toml's convention, else the one of Hasura's variable."""
+        named = self.environment.get("HASURA_GRAPHQL_DEFAULT_NAMING_CONVENTION") or CONVENTIONS[0]
+        found = value.get("naming_convention", named)
+        if found in CONVENTIONS:
+            return found
+        self.fault(("database", "naming_convention"), f"`naming_convention` is {' or '.join(CONVENTIONS)}")
+        return CONVENTIONS[0]
+
     def number(self, value: Mapping[str, Any], place: tuple[str, str], allowed: range, default: int) -> int:
         found = value.get(place[1], default)
         if type(found) is int and found in allowed:
@@ -254,11 +279,11 @@ class _Reader:
         self.fault(place, f"`{place[1]}` is an integer from {allowed.start} to {allowed.stop - 1}")
         return default
 
-    def text(self, value: Mapping[str, Any], place: tuple[str, str], default: str) -> str:
-        found = value.get(place[1], default)
+    def text(self, value: Mapping[str, Any], place: _Place, default: str) -> str:
+        found = value.get(str(place[-1]), default)
         if isinstance(found, str) and found:
             return found
-        self.fault(place, f"`{place[1]}` is a text")
+        self.fault(place, f"`{place[-1]}` is a text")
         return default
 
 

@@ -4,7 +4,8 @@
 |-------------------------------------------|---------------------------|---------------------------------------------------|
 | POST [/api]/apps/graphql/?app=&table=     | `Authorization: App-Token`| the gateway: bound to the token's organization    |
 | POST /v1/graphql                          | admin secret, if one is set | Hasura's endpoint, the admin's: every organization |
-| POST /v2/query, /v1/query                 | the same                  | `run_sql` alone                                   |
+| the same two, as WebSockets               | in connection_init        | queries, mutations, subscriptions: websocket.py   |
+| POST /v1/metadata, /v2/query, /v1/query   | the same                  | metadata and `run_sql` (hasura.py)                |
 | GET /, /healthz                           | anybody                   | what is served; that the database answers         |
 
 Written on ASGI itself: between the socket and the engine stand a dictionary look-up for the route, one for the token and
@@ -34,7 +35,6 @@ import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import replace
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -52,10 +52,15 @@ from graphql import (
 )
 
 from automio.errors import AutomioError, EngineError
+from automio.local.callers import NotACaller, caller_of
 from automio.local.config import PlatformConfig, Token
+from automio.local.hasura import ADMIN as QUERIES
+from automio.local.hasura import GRAPHQL as HASURA
+from automio.local.hasura import LEGACY, answer_admin, answer_graphql
 
 if TYPE_CHECKING:
     from automio.engine.engine import Caller, Engine
+    from automio.local.websocket import Admitted
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -63,11 +68,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
 GATEWAY = "/apps/graphql"
-HASURA = "/v1/graphql"
-QUERIES = ("/v2/query", "/v1/query")
 _JSON = b"application/json; charset=utf-8"
 _HTML = b"text/html; charset=utf-8"
-_SECRET_HEADERS = frozenset({b"x-hasura-admin-secret", b"x-hasura-access-key"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
 _VERBS = ("insert_", "update_", "delete_")
@@ -80,6 +82,12 @@ class Refused(Exception):
         super().__init__(status)
         self.status = status
         self.body = body
+
+    @property
+    def text(self) -> str:
+        """What the body says."""
+        errors = self.body.get("errors")
+        return str(errors[0]["message"] if errors else self.body.get("error", self.body.get("detail", "")))
 
 
 class Platform:
@@ -98,6 +106,7 @@ class Platform:
         self.routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[tuple[int, bytes, bytes]]]]] = {
             GATEWAY: ("POST", self._gateway),
             HASURA: ("POST", self._hasura),
+            LEGACY: ("POST", self._hasura),
             "/healthz": ("GET", self._health),
             "/": ("GET", self._page),
             **dict.fromkeys(QUERIES, ("POST", self._query)),
@@ -109,12 +118,42 @@ class Platform:
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1011, "reason": "subscriptions are not served here"})
+            from automio.local.websocket import serve_socket
+
+            await serve_socket(self, scope, receive, send)
+
+    def refuses(self, scope: Scope) -> tuple[int, str] | None:
+        """Status and text for a WebSocket that isn't accepted at all (websocket.py)."""
+        plain = _plain(scope["path"])
+        if plain not in (GATEWAY, HASURA, LEGACY):
+            return 404, f"no WebSocket is served at {scope['path']}"
+        if plain != GATEWAY and self.config.admin_secret is None:
+            try:
+                self._admit_admin(dict(scope["headers"]), 200)
+            except Refused:
+                return 403, "a page from elsewhere may not use an endpoint without admin secret"
+        return None
+
+    def admit(self, scope: Scope, headers: Headers) -> Admitted:
+        """Whom a WebSocket speaks for, with the rules of HTTP. Raises NotAdmitted."""
+        from automio.local.websocket import Admitted, NotAdmitted
+
+        try:
+            if _plain(scope["path"]) != GATEWAY:
+                return Admitted(self._hasura_caller(headers), lambda query: None)
+            token, caller = self._token(headers)
+            app = self._app(scope["query_string"], token)
+            return Admitted(caller, lambda query: _foreign_field(query, app))
+        except Refused as refused:
+            raise NotAdmitted(refused.text) from None
+
+    def failure(self, error: Exception) -> Mapping[str, Any]:
+        """The GraphQL answer when something broke inside."""
+        return _failure(error, HASURA)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        plain = (path.removeprefix("/api") if path.startswith("/api/") else path).rstrip("/") or "/"
+        plain = _plain(path)
         try:
             allowed, handler = self.routes.get(plain, ("", None))
             if handler is None:
@@ -144,32 +183,19 @@ class Platform:
 
     async def _hasura(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         headers = dict(scope["headers"])
-        self._admit_admin(headers, 200)
-        body = await self._json(headers, receive, _hasura_refusal)
-        return 200, _JSON, await self.engine.execute(self._hasura_caller(headers), body)
+        caller = self._hasura_caller(headers)
+        body = await self._json(headers, receive, _hasura_refusal, batch=True)
+        status, answer = await answer_graphql(self.engine, caller, body, _plain(scope["path"]))
+        return status, _JSON, answer
 
     async def _query(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         headers = dict(scope["headers"])
         self._admit_admin(headers, 401)
         if headers.get(b"x-hasura-role", b"admin") != b"admin":
-            raise _query_refusal(400, "access-denied", "restricted access : admin only")
-        body = await self._json(headers, receive, _query_refusal)
-        arguments = body.get("args")
-        if body.get("type") != "run_sql":
-            raise _query_refusal(
-                400, "not-supported", f"{body.get('type')!r} is not supported by the local engine; run_sql is"
-            )
-        if not isinstance(arguments, dict) or not isinstance(arguments.get("sql"), str):
-            raise _query_refusal(400, "parse-failed", "run_sql needs args.sql, a text")
-        try:
-            await self.engine.run_sql(arguments["sql"])  # and reads the catalog again
-        except EngineError as error:
-            internal = {"error": {"message": error.message, "status_code": error.sqlstate}}
-            raise Refused(
-                400,
-                {"path": "$.args", "error": "query execution failed", "code": "postgres-error", "internal": internal},
-            ) from error
-        return 200, _JSON, b'{"result_type":"CommandOk","result":null}'
+            body = {"path": "$.args", "error": "restricted access : admin only", "code": "access-denied"}
+            raise Refused(400, body)
+        status, answer = await answer_admin(self.engine, await self._json(headers, receive, _query_refusal))
+        return status, _JSON, answer
 
     async def _health(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         try:
@@ -222,20 +248,18 @@ class Platform:
                 raise refusal(status, "access-denied", "invalid x-hasura-admin-secret/x-hasura-access-key")
 
     def _hasura_caller(self, headers: Headers) -> Caller:
-        """The admin, or the role that the admin asks as, with its session variables; what it may do is the engine's word."""
-        role = headers.get(b"x-hasura-role")
-        if role is None or role == b"admin":
-            return self.admin
-        session = {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in headers.items()
-            if name.startswith(b"x-hasura-") and name not in _SECRET_HEADERS
-        }
-        return replace(self.admin, role=role.decode("latin-1"), session=session)
+        """Who asks at Hasura's endpoint (callers.py); without an admin secret only this machine's own pages and programs may."""
+        if self.config.admin_secret is None:
+            self._admit_admin(headers, 200)
+        try:
+            return caller_of(headers, self.config.admin_secret, self.config.unauthorized_role)
+        except NotACaller as refused:
+            raise _hasura_refusal(200, refused.code, refused.message) from None
 
     async def _json(
-        self, headers: Headers, receive: Receive, refusal: Callable[[int, str, str], Refused]
-    ) -> dict[str, Any]:
+        self, headers: Headers, receive: Receive, refusal: Callable[[int, str, str], Refused], *, batch: bool = False
+    ) -> Any:
+        """The body: one JSON object, or (`batch`) a list as well."""
         limit = self.config.max_body_bytes
         if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
             raise refusal(415, "bad-request", "a compressed body is not read here")
@@ -248,7 +272,7 @@ class Platform:
         except (ValueError, RecursionError) as exc:
             reason = f"{exc}" if isinstance(exc, json.JSONDecodeError) else "it is nested too deep or is not UTF-8"
             raise refusal(400, "invalid-json", f"the body is not JSON: {reason}") from exc
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) and not (batch and isinstance(value, list)):
             raise refusal(400, "parse-failed", "the body must be one JSON object")
         return value
 
@@ -275,6 +299,11 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
         if not message.get("more_body"):
             return b"".join(parts)
         message = await receive()
+
+
+def _plain(path: str) -> str:
+    """The path without the prefix /api and without a slash at its end: both generations of clients find the same."""
+    return (path.removeprefix("/api") if path.startswith("/api/") else path).rstrip("/") or "/"
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -408,7 +437,7 @@ def page(config: PlatformConfig) -> str:
 <tr><td><code>POST /api{GATEWAY}/?app=&lt;APP_ID&gt;&amp;table=&lt;name&gt;</code></td>
 <td>an organization's rows of one app; <code>Authorization: App-Token &lt;token&gt;</code></td></tr>
 <tr><td><code>POST {HASURA}</code></td><td>every row, for the admin; {admin}</td></tr>
-<tr><td><code>POST {QUERIES[0]}</code></td><td><code>run_sql</code>, for the admin</td></tr>
+<tr><td><code>POST {QUERIES[0]}</code>, <code>{QUERIES[1]}</code></td><td>metadata and <code>run_sql</code>, for the admin</td></tr>
 <tr><td><code>GET /healthz</code></td><td>that this process answers</td></tr>
 </table>
 <h2>Tokens of platform.toml</h2>

@@ -5,7 +5,8 @@
 
 The order: the port is taken first, because a port in use is the likeliest failure and should not cost a database start; from
 then on clients can connect, and are answered when all is ready. The database starts in a thread while this one imports the
-engine and the HTTP server. Then the SQL files (schema_files.py), the catalog, and the first answer. From then on the engine
+engine and the HTTP server. Then the SQL files (schema_files.py), a Hasura
+project's metadata (metadata_files.py), the catalog, and the first answer. From then on the engine
 follows DDL that anybody runs in the database (engine/follow.py).
 
 The database is the embedded one in `.automio/postgres`, or the one that DATABASE_URL names. The folder `.automio` is
@@ -25,10 +26,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from automio.errors import ConfigError, EngineError, LocalError
 from automio.local.config import FILE, PlatformConfig
+from automio.local.metadata_files import apply_folder
 from automio.local.postgres import database_url
 from automio.local.schema_files import apply_scripts, read_scripts
 
@@ -77,7 +79,8 @@ async def running_platform(
         engine = await connect(config, dsn)
         stack.push_async_callback(engine.close)
         applied = await apply_scripts(engine, read_scripts(config))
-        await stack.enter_async_context(http_server(_platform(config, engine), listener))
+        await apply_folder(engine, config.root, note)
+        await stack.enter_async_context(http_server(_platform(config, engine), listener, config.max_body_bytes))
         await stack.enter_async_context(engine.following(note))
         yield RunningPlatform(url_of(listener), engine, applied)
 
@@ -246,8 +249,10 @@ async def connect(config: PlatformConfig, dsn: str) -> Engine:
         return await Engine.connect(
             dsn,
             pool_size=config.pool_size,
+            live_interval=config.live_interval_ms / 1000,
             stringify_numeric=config.stringify_numeric,
             tenant_column=config.tenant_column,
+            naming=config.naming_convention,
         )
     except EngineError as exc:
         raise LocalError(exc.message, hint=exc.hint) from exc
@@ -259,9 +264,19 @@ def _platform(config: PlatformConfig, engine: Engine) -> Platform:
     return Platform(config, engine)
 
 
+def _web_socket(*arguments: Any, **options: Any) -> Any:
+    """uvicorn's protocol for WebSockets, imported when the first one comes."""
+    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+    assert AutoWebSocketsProtocol is not None
+    return AutoWebSocketsProtocol(*arguments, **options)
+
+
 @asynccontextmanager
-async def http_server(app: Any, listener: socket.socket) -> AsyncIterator[None]:
-    """An ASGI app, served on the socket inside the `async with`."""
+async def http_server(
+    app: Any, listener: socket.socket, max_message_bytes: int = 32 * 1024 * 1024
+) -> AsyncIterator[None]:
+    """An ASGI app, served on the socket inside the `async with`. A longer WebSocket message closes its connection (1009)."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -275,7 +290,9 @@ async def http_server(app: Any, listener: socket.socket) -> AsyncIterator[None]:
         log_level="critical",
         access_log=False,
         lifespan="off",
-        ws="none",
+        ws=cast("Any", _web_socket),  # it takes any callable, though its type says otherwise
+        ws_max_size=max_message_bytes,
+        ws_per_message_deflate=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )

@@ -155,7 +155,7 @@ class Requests:
         self.catalog = catalog
         self.rnd = random.Random(seed)
         self.failing = failing
-        self.readable = [t for t in catalog.tables.values() if t.name != "totals"]
+        self.readable = [t for t in catalog.tables.values() if t.schema == "public" and t.name != "totals"]
 
     def query(self) -> str:
         """A query of one to three root fields."""

@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from automio.engine.catalog import CATALOG_QUERY, Access, Catalog, Key, SqlType, read_catalog
+from automio.engine.catalog import CATALOG_QUERY, Access, Catalog, Key, SqlType
+from automio.engine.resolve import read_catalog
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CLEAN = "DROP SCHEMA IF EXISTS other CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
@@ -24,7 +25,7 @@ async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def catalog_of(connection: asyncpg.Connection, ddl: str) -> Catalog:
     await connection.execute(CLEAN + ddl)
-    return read_catalog(await connection.fetchval(CATALOG_QUERY))
+    return read_catalog(str(await connection.fetchval(CATALOG_QUERY)))
 
 
 async def test_the_sample_tables(connection: asyncpg.Connection, root: Path) -> None:
@@ -83,7 +84,7 @@ async def test_columns(connection: asyncpg.Connection) -> None:
         """,
     )
     columns = catalog.tables["t"].columns
-    assert "not a name" not in columns and "__two" not in columns and "gone" not in columns
+    assert not columns["not a name"].field and not columns["__two"].field and "gone" not in columns
     assert [c.name for c in columns.values() if not c.writable] == ["always", "made"]
     assert [c.name for c in columns.values() if c.has_default] == ["always", "d", "given", "made"]
     graphql = {name: column.graphql for name, column in columns.items()}
@@ -115,9 +116,11 @@ async def test_which_relations_count(connection: asyncpg.Connection) -> None:
         """,
     )
     tables = catalog.tables
-    assert list(tables) == ["counted", "kept", "parted", "plain", "simple"]
+    served = [table.type_name for table in tables.values() if table.type_name]
+    assert served == ["counted", "kept", "other_hidden", "parted", "plain", "simple"]
+    assert not tables['"not a name"'].type_name
     assert [key.name for key in tables["plain"].keys] == ["plain_pkey"]
-    assert not tables["plain"].relationships
+    assert list(tables["plain"].relationships) == ["hidden"]
     assert tables["simple"].insertable and tables["simple"].deletable and not tables["simple"].primary_key
     assert not (tables["counted"].insertable or tables["counted"].updatable or tables["counted"].deletable)
     assert not tables["kept"].insertable
@@ -144,11 +147,12 @@ async def test_access_of_a_bound_caller(connection: asyncpg.Connection) -> None:
     assert {name: table.access.value for name, table in catalog.tables.items()} == {
         "mine": "tenant", "worded": "closed", "shared": "shared", "with_column": "tenant", "without": "closed",
         "deeper": "closed", "harmless": "shared", "kept": "closed", "outside": "closed", "odd": "closed",
+        "other.mine": "tenant", '"odd name"': "tenant",
     }  # fmt: skip
 
 
 async def test_another_tenant_column(connection: asyncpg.Connection) -> None:
     await connection.execute(CLEAN + "CREATE TABLE t (id integer, tenant integer, organization_id integer)")
-    catalog = read_catalog(await connection.fetchval(CATALOG_QUERY), "tenant")
+    catalog = read_catalog(str(await connection.fetchval(CATALOG_QUERY)), "tenant")
     assert catalog.tables["t"].access is Access.TENANT
     assert catalog.tenant_column == "tenant"

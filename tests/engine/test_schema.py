@@ -38,7 +38,7 @@ def catalog_of(spec: list[dict[str, Any]], reference: GraphQLSchema) -> Catalog:
             name: Relationship(name, target, (), True) for name, target in one["array_relationships"].items()
         }
         columns = {
-            name: Column(name, SQL.get(c["type"], SqlType(c["type"])), c["type"], c["nullable"])
+            name: Column(name, SQL.get(c["type"], SqlType(c["type"])), c["type"], c["nullable"], field=name)
             for name, c in one["columns"].items()
         }
         keys = [Key(name, tuple(names)) for name, names in dict(one["constraints"]).items()]
@@ -50,6 +50,7 @@ def catalog_of(spec: list[dict[str, Any]], reference: GraphQLSchema) -> Catalog:
             keys=tuple(sorted(keys, key=lambda key: key.name)),
             relationships=dict(sorted(relationships.items())),
             access=Access.SHARED,
+            type_name=one["table"],
         )
     return Catalog(dict(sorted(tables.items())))
 
@@ -87,16 +88,16 @@ def test_schema_is_hasuras(shared: Path, tmp_path: Path, tables: int, columns: i
 
 
 def test_roots_know_what_they_do() -> None:
-    column = Column("id", SqlType("int4"), "Int", nullable=False)
-    table = Table("t", "public", {"id": column}, ("id",), (Key("t_pkey", ("id",)),))
+    column = Column("id", SqlType("int4"), "Int", nullable=False, field="id")
+    table = Table("t", "public", {"id": column}, ("id",), (Key("t_pkey", ("id",)),), type_name="t")
     schema = build_schema(Catalog({"t": table}))
     assert schema.roots["update_t_many"].action is Action.UPDATE_MANY
     assert schema.roots["t_by_pk"].action is Action.BY_KEY
 
 
 def test_a_view_that_takes_no_writes_has_no_mutations() -> None:
-    column = Column("id", SqlType("int4"), "Int", nullable=True)
-    view = Table("v", "public", {"id": column}, insertable=False, updatable=False, deletable=False)
+    column = Column("id", SqlType("int4"), "Int", nullable=True, field="id")
+    view = Table("v", "public", {"id": column}, insertable=False, updatable=False, deletable=False, type_name="v")
     schema = build_schema(Catalog({"v": view})).graphql
     assert schema.mutation_type is None
     assert schema.query_type is not None

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from automio.engine.engine import Caller, Engine
+from automio.engine.metadata_format import AdminRefusal
 from automio.errors import EngineError
 from automio.local.config import PlatformConfig, Token
 from automio.local.platform import Platform, page, root_fields
@@ -35,10 +36,13 @@ class Recorder:
         self.seen.append((caller, body))
         return ANSWER
 
-    async def run_sql(self, sql: str) -> None:
+    async def admin(self, body: Any) -> Any:
         if self.failure:
             raise self.failure
-        self.statements.append(sql)
+        if body.get("type") != "run_sql":
+            raise AdminRefusal("no", status=418, internal=["why"])
+        self.statements.append(body["args"]["sql"])
+        return {"result_type": "CommandOk", "result": None}
 
     async def ping(self) -> None:
         if self.failure:
@@ -312,7 +316,13 @@ def test_bodies_of_hasuras_endpoint_that_are_none(platform: Platform) -> None:
     answer = ask(platform, "POST", "/v1/graphql", b"{")
     assert answer.status == 400
     assert answer.json["errors"][0]["extensions"] == {"path": "$", "code": "invalid-json"}
-    assert hasura(platform, []).status == 400
+    assert hasura(platform, 5).status == 400
+
+
+def test_a_batch_is_answered_one_by_one(platform: Platform, engine: Recorder) -> None:
+    answer = hasura(platform, [{"query": "{ a }"}, {"query": "{ b }"}])
+    assert (answer.status, answer.body) == (200, b"[" + ANSWER + b"," + ANSWER + b"]")
+    assert [body["query"] for _, body in engine.seen] == ["{ a }", "{ b }"]
 
 
 def test_run_sql(platform: Platform, engine: Recorder) -> None:
@@ -321,9 +331,9 @@ def test_run_sql(platform: Platform, engine: Recorder) -> None:
         answer = ask(platform, "POST", path, body)
         assert (answer.status, answer.json["result_type"]) == (200, "CommandOk")
     assert engine.statements == ["SELECT 1", "SELECT 1"]
-    for wrong in ({"type": "bulk", "args": []}, {"type": "run_sql"}, {"type": "run_sql", "args": {"sql": 3}}, {}):
-        answer = ask(platform, "POST", "/v2/query", json.dumps(wrong).encode())
-        assert (answer.status, set(answer.json)) == (400, {"path", "error", "code"})
+    refused = ask(platform, "POST", "/v1/metadata", b'{"type": "x"}')
+    assert refused.status == 418
+    assert refused.json == {"path": "$.args", "error": "no", "code": "parse-failed", "internal": ["why"]}
 
 
 def test_run_sql_that_fails(platform: Platform, engine: Recorder) -> None:
