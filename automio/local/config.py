@@ -39,6 +39,8 @@ from automio.errors import ConfigError, Diagnostic
 
 FILE = "platform.toml"
 CONVENTIONS = ("hasura-default", "graphql-default")
+STRINGIFY, CONVENTION = "HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES", "HASURA_GRAPHQL_DEFAULT_NAMING_CONVENTION"
+"""Hasura's own variables, read where platform.toml says nothing."""
 ORGANIZATIONS = range(-(2**31), 2**31)
 """An organization's id is a PostgreSQL integer."""
 
@@ -261,11 +263,11 @@ class _Reader:
 
     def stringifies(self) -> bool:
         """Hasura's variable of that name, for who has set it already."""
-        return self.environment.get("HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES", "").lower() in ("true", "t", "yes", "y")
+        return self.environment.get(STRINGIFY, "").lower() in ("true", "t", "yes", "y")
 
     def convention(self, value: Mapping[str, Any]) -> str:
         """platform.toml's convention, else the one of Hasura's variable."""
-        named = self.environment.get("HASURA_GRAPHQL_DEFAULT_NAMING_CONVENTION") or CONVENTIONS[0]
+        named = self.environment.get(CONVENTION) or CONVENTIONS[0]
         found = value.get("naming_convention", named)
         if found in CONVENTIONS:
             return found

@@ -38,7 +38,7 @@ from uuid import uuid4
 
 from automio.dialect.names import split_app
 from automio.errors import AutomioError, ConfigError, EngineError, LocalError
-from automio.local.config import FILE, ORGANIZATIONS, PlatformConfig, Token, load_platform
+from automio.local.config import CONVENTION, FILE, ORGANIZATIONS, STRINGIFY, PlatformConfig, Token, load_platform
 from automio.local.postgres import DATABASE_URL, Postgres
 from automio.local.schema_files import apply_scripts, read_scripts
 from automio.local.server import connect, http_server, listening, url_of
@@ -357,13 +357,14 @@ def _read_project(project: Path) -> PlatformConfig:
 
 
 class _StandIns(dict[str, str]):
-    """An environment in which every variable is set, to a text of its own: secrets for tests."""
+    """An environment in which every variable is set, to a text of its own: secrets for tests. Options of the engine are
+    no secrets, and are the process's own."""
 
     def __missing__(self, name: str) -> str:
         return f"test-{name}"
 
-    def get(self, name: str, default: Any = None) -> str:
-        return self[name]
+    def get(self, name: str, default: Any = None) -> Any:
+        return os.environ.get(name, default) if name in (STRINGIFY, CONVENTION) else self[name]
 
 
 @contextmanager
