@@ -10,6 +10,7 @@ The shape of a read: `row_to_json` over a subquery, relationships as subqueries 
 - Not json_build_object: it takes at most 50 pairs. Only an answer key longer than PostgreSQL's names makes an object by
   JSON_OBJECT (PostgreSQL 16).
 - Aggregates are computed flat over a subquery of the rows, then put into their objects.
+Conditions and orders are rendered by render_filter.py.
 """
 
 from __future__ import annotations
@@ -23,36 +24,27 @@ from automio.engine.catalog import SqlType
 from automio.engine.plan_types import (
     AffectedRows,
     AggregateField,
-    AggregateTest,
-    Anything,
     Call,
     CallField,
-    ColumnComparison,
     ColumnField,
-    Comparison,
     DeletePlan,
     Everything,
-    Exists,
     Field,
     GroupField,
     Guard,
     InsertPlan,
     Introspection,
-    IsNull,
     Kind,
     ListField,
     MutationField,
-    Negation,
     NodesField,
     ObjectField,
-    Order,
     Parameter,
     Parent,
     Plan,
     Predicate,
     Response,
     Returning,
-    Rooted,
     Rows,
     SingleRow,
     StepCount,
@@ -64,6 +56,7 @@ from automio.engine.plan_types import (
     Write,
 )
 from automio.engine.refusal import PERMISSION, Refusal, database_refusal, foreign_key_refusal
+from automio.engine.render_filter import Conditions
 
 _F = TypeVar("_F", bound="_Keyed")
 _JSON = SqlType("json")
@@ -292,10 +285,8 @@ def _parent_step(number: int, write: Write, parent: Parent) -> Step:
     return Step(Statement(text, renderer.parameters), violated=(violated,))
 
 
-class _Renderer(sql.Writer):
-    """Renders one statement: sql.Writer with the shapes of reads and writes. `root` is the alias of the row that `Rooted` means."""
-
-    root = ""
+class _Renderer(Conditions):
+    """Renders one statement: conditions and orders with the shapes of reads and writes."""
 
     # ── fields ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -426,71 +417,6 @@ class _Renderer(sql.Writer):
         columns = _columns([(one.key, part(one)) for one in fields])
         alias = self.alias()
         return f"(SELECT {_json_of(fields, alias)} FROM (SELECT {columns}) AS {alias})"
-
-    # ── conditions and orders ───────────────────────────────────────────────────────────────────────────────────────
-
-    def predicate(self, predicate: Predicate, alias: str, top: bool = False) -> str:
-        """The condition on the row with this alias; in parentheses where needed, unless it stands alone (`top`)."""
-        match predicate:
-            case Everything() | Anything():
-                word = " AND " if isinstance(predicate, Everything) else " OR "
-                parts = [self.predicate(one, alias) for one in predicate.of]
-                if not parts:
-                    return "TRUE" if isinstance(predicate, Everything) else "FALSE"
-                return word.join(parts) if top and word == " AND " else f"({word.join(parts)})"
-            case Negation():
-                return f"(NOT {self.predicate(predicate.of, alias)})"
-            case Rooted():
-                outer, self.root = self.root, alias
-                text = self.predicate(predicate.of, alias, top)
-                self.root = outer
-                return text
-            case ColumnComparison():
-                column = self._column(predicate, alias)
-                other = f"{self.root if predicate.root else alias}.{sql.name(predicate.other)}"
-                return f"({sql.OPERATORS[predicate.operator].format(column, other)})"
-            case IsNull():
-                column = self._column(predicate, alias)
-                return f"({column} IS {'' if predicate.null else 'NOT '}NULL)"
-            case Comparison():
-                column, value = self._column(predicate, alias), self.bind(predicate.value)
-                value = sql.late(value, predicate.value) if predicate.late else value
-                return f"({sql.OPERATORS[predicate.operator].format(column, value)})"
-            case Exists():
-                inner = self.alias()
-                return f"EXISTS (SELECT FROM {self._related(predicate, inner, alias)})"
-            case AggregateTest():
-                inner, value = self.alias(), self.alias()
-                columns = tuple(f"{inner}.{sql.name(one)}" for one in predicate.call.columns)
-                called = sql.call(predicate.call, columns)
-                rows = f"SELECT {called} AS value FROM {self._related(predicate, inner, alias)}"
-                return f"EXISTS (SELECT FROM ({rows}) AS {value} WHERE {self.predicate(predicate.predicate, value, top=True)})"
-
-    def _column(self, predicate: Comparison | ColumnComparison | IsNull, alias: str) -> str:
-        column = f"{alias}.{sql.name(predicate.column)}"
-        return f"{column}::{sql.type_name(predicate.cast)}" if predicate.cast else column
-
-    def _related(self, predicate: Exists | AggregateTest, inner: str, outer: str) -> str:
-        relation = self.relation(predicate.table)
-        conditions = [f"{inner}.{sql.name(there)} = {outer}.{sql.name(here)}" for here, there in predicate.pairs]
-        if predicate.where != Everything():
-            conditions.append(self.predicate(predicate.where, inner))
-        return f"{relation} AS {inner} WHERE {' AND '.join(conditions) or 'TRUE'}"
-
-    def order(self, order: Order, alias: str) -> str:
-        """An ORDER BY term; what lies behind relationships is a subquery, so a foreign row orders like a missing one."""
-        return f"{self._ordered(order, 0, alias)} {sql.DIRECTIONS[order.direction]}"
-
-    def _ordered(self, order: Order, depth: int, alias: str) -> str:
-        if depth == len(order.hops):
-            if order.call is None:
-                return f"{alias}.{sql.name(order.column)}"
-            return sql.call(order.call, (f"{alias}.{sql.name(order.column)}",) if order.column else ())
-        hop, inner = order.hops[depth], self.alias()
-        relation = self.relation(hop.table)
-        value = self._ordered(order, depth + 1, inner)
-        same = " AND ".join(f"{inner}.{sql.name(there)} = {alias}.{sql.name(here)}" for here, there in hop.pairs)
-        return f"(SELECT {value} FROM {relation} AS {inner} WHERE {same})"
 
     # ── writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
