@@ -17,6 +17,16 @@
     column = "organization_id"
     [server]
     max_body_bytes = 33554432
+    [[plugins]]                      # any number
+    namespace = "prices"             # the interface
+    integration = "allegro_sandbox"
+    organization = 1
+    path = "plugins/prices_allegro_sandbox.py"     # default: plugins/<namespace>_<integration>.py
+    interface = "plugins/interfaces/prices.py"     # default: plugins/interfaces/<namespace>.py
+    connection_ids = [34]            # what get_list gives with it
+    enabled = true
+    [notifications]
+    inbox = ".automio/notifications"
 
 A token stands for one organization and its apps. Two equal tokens, an empty one, and an unset environment variable are
 faults: a token that is nobody's would otherwise be a token that anybody can guess. Every fault of the file is reported in
@@ -44,12 +54,17 @@ STRINGIFY, CONVENTION = "HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES", "HASURA_GRAPHQ
 ORGANIZATIONS = range(-(2**31), 2**31)
 """An organization's id is a PostgreSQL integer."""
 
-_TOP = ("tokens", "admin_secret", "admin_secret_env", "unauthorized_role", "database", "tenancy", "server")
+_TOP = (
+    *("tokens", "admin_secret", "admin_secret_env", "unauthorized_role", "database", "tenancy", "server"),
+    *("plugins", "notifications"),
+)
 _TOKEN = ("token", "env", "organization", "apps")
+_PLUGIN = ("namespace", "integration", "organization", "path", "interface", "connection_ids", "enabled")
 _TABLES = {
     "database": ("schema", "seeds", "stringify_numeric", "naming_convention", "pool_size", "live_interval_ms"),
     "tenancy": ("column",),
     "server": ("max_body_bytes",),
+    "notifications": ("inbox",),
 }
 _Place = tuple[str | int, ...]
 
@@ -61,6 +76,19 @@ class Token:
     token: str = field(repr=False)
     organization: int
     apps: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """The implementation of an interface (`namespace`) for an integration, for one organization. Paths are below `root`."""
+
+    namespace: str
+    integration: str
+    organization: int
+    path: Path
+    interface_path: Path
+    connection_ids: tuple[int, ...] = ()
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +107,18 @@ class PlatformConfig:
     live_interval_ms: int = 1000
     tenant_column: str = "organization_id"
     max_body_bytes: int = 32 * 1024 * 1024
+    plugins: tuple[Plugin, ...] = ()
+    inbox_path: str = ".automio/notifications"
 
     @property
     def home(self) -> Path:
         """Where the platform keeps its state: `.automio` beside platform.toml."""
         return self.root / ".automio"
+
+    @property
+    def inbox(self) -> Path:
+        """Where notifications go."""
+        return self.root / self.inbox_path
 
     @property
     def apps(self) -> frozenset[int]:
@@ -168,6 +203,8 @@ class _Reader:
             max_body_bytes=self.number(
                 server, ("server", "max_body_bytes"), range(1024, 2**31), default.max_body_bytes
             ),
+            plugins=self.plugins(value.get("plugins", [])),
+            inbox_path=self.text(tables["notifications"], ("notifications", "inbox"), default.inbox_path),
         )
 
     def fault(self, place: _Place, message: str, hint: str = "") -> None:
@@ -208,6 +245,60 @@ class _Reader:
                 self.fault((*place, "token"), "this token is declared twice", "A token stands for one organization.")
             found[secret] = Token(secret, organization, apps)
         return tuple(found.values())
+
+    def plugins(self, value: Any) -> tuple[Plugin, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.fault(("plugins",), "`plugins` is a list of tables: write [[plugins]] above each")
+            return ()
+        found: dict[tuple[int, str, str], Plugin] = {}
+        for number, item in enumerate(value):
+            place = ("plugins", number)
+            self.known(item, place, _PLUGIN)
+            namespace, integration = (
+                self.name(item, place, "namespace", _NAMESPACE, "a Python name, without dots"),
+                self.name(item, place, "integration", _INTEGRATION, "letters, digits, - and _"),
+            )
+            organization = self.organization(item, place)
+            if namespace is None or integration is None or organization is None:
+                continue
+            key = (organization, namespace, integration)
+            if key in found:
+                self.fault(place, "this plugin is declared twice", "One for a namespace and an integration.")
+            found[key] = Plugin(
+                *(namespace, integration, organization),
+                path=self.file(item, place, "path", f"plugins/{namespace}_{integration}.py"),
+                interface_path=self.file(item, place, "interface", f"plugins/interfaces/{namespace}.py"),
+                connection_ids=self.integers(item, place, "connection_ids"),
+                enabled=self.switch(item, place, "enabled"),
+            )
+        return tuple(found.values())
+
+    def name(self, value: Mapping[str, Any], place: _Place, key: str, shape: re.Pattern[str], is_: str) -> str | None:
+        found = value.get(key)
+        if isinstance(found, str) and shape.fullmatch(found):
+            return found
+        self.fault((*place, key), f"`{key}` is needed: {is_}")
+        return None
+
+    def file(self, value: Mapping[str, Any], place: _Place, key: str, default: str) -> Path:
+        found = value.get(key, default)
+        if _is_pattern(found):
+            return Path(found)
+        self.fault((*place, key), f"`{key}` is a file below the folder of {self.path.name}")
+        return Path(default)
+
+    def integers(self, value: Mapping[str, Any], place: _Place, key: str) -> tuple[int, ...]:
+        found = value.get(key, [])
+        if isinstance(found, list) and all(type(item) is int for item in found):
+            return tuple(found)
+        self.fault((*place, key), f"`{key}` is a list of integers")
+        return ()
+
+    def switch(self, value: Mapping[str, Any], place: _Place, key: str) -> bool:
+        found = value.get(key, True)
+        if not isinstance(found, bool):
+            self.fault((*place, key), f"`{key}` is true or false")
+        return found is not False
 
     def secret(self, value: Mapping[str, Any], place: _Place, key: str, env_key: str, *, needed: bool) -> str | None:
         if key in value and env_key in value:
@@ -294,6 +385,8 @@ def _is_pattern(value: object) -> bool:
     return isinstance(value, str) and value != "" and not Path(value).is_absolute() and ".." not in Path(value).parts
 
 
+_NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_INTEGRATION = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _HEADER = re.compile(r"(\s*)(\[\[?)\s*([\w.-]+)\s*\]\]?")
 _KEY = re.compile(r"""(\s*)(["']?)([\w-]+)\2\s*[=.]""")
 

@@ -6,6 +6,7 @@
 | POST /v1/graphql                          | admin secret, if one is set | Hasura's endpoint, the admin's: every organization |
 | the same two, as WebSockets               | in connection_init        | queries, mutations, subscriptions: websocket.py   |
 | POST /v1/metadata, /v2/query, /v1/query   | the same                  | metadata and `run_sql` (hasura.py)                |
+| cache, tasks, notifications, plugins      | App-Token or Bearer       | the token's organization's: companions.py         |
 | GET /, /healthz                           | anybody                   | what is served; that the database answers         |
 
 Written on ASGI itself: between the socket and the engine stand a dictionary look-up for the route, one for the token and
@@ -35,10 +36,10 @@ import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 from graphql import (
     DocumentNode,
@@ -53,10 +54,12 @@ from graphql import (
 
 from automio.errors import AutomioError, EngineError
 from automio.local.callers import NotACaller, caller_of
+from automio.local.companions import Companions
 from automio.local.config import PlatformConfig, Token
 from automio.local.hasura import ADMIN as QUERIES
 from automio.local.hasura import GRAPHQL as HASURA
 from automio.local.hasura import LEGACY, answer_admin, answer_graphql
+from automio.local.requests import Request
 
 if TYPE_CHECKING:
     from automio.engine.engine import Caller, Engine
@@ -98,6 +101,7 @@ class Platform:
 
         self.config = config
         self.engine = engine
+        self.companions = Companions(config, os.environ)
         self.admin = Caller(role="admin", organization=None)
         self.callers: dict[bytes, tuple[Token, Caller]] = {
             _digest(token.token.encode()): (token, Caller(role="admin", organization=token.organization))
@@ -156,6 +160,8 @@ class Platform:
         plain = _plain(path)
         try:
             allowed, handler = self.routes.get(plain, ("", None))
+            if handler is None and self.companions.serves(raw := _raw_path(scope)):
+                allowed, handler = scope["method"], partial(self._companion, raw)
             if handler is None:
                 raise Refused(404, {"error": f"nothing is served at {path}; GET / lists what is"})
             if scope["method"] != allowed and not (scope["method"] == "HEAD" and allowed == "GET"):
@@ -197,6 +203,22 @@ class Platform:
         status, answer = await answer_admin(self.engine, await self._json(headers, receive, _query_refusal))
         return status, _JSON, answer
 
+    async def _companion(self, path: str, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
+        headers = dict(scope["headers"])
+        token, _ = self._token(headers, (b"app-token", b"bearer"))
+
+        async def read() -> dict[str, Any]:
+            return await self._json(headers, receive, _companion_refusal)
+
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        request = Request(scope["method"], path, query, token.organization, token.apps, read)
+        status, value = await self.companions.answer(request)
+        return status, _JSON, json.dumps(value, separators=(",", ":")).encode()
+
+    async def close(self) -> None:
+        """Let go of what the companions opened."""
+        await self.companions.close()
+
     async def _health(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         try:
             await self.engine.ping()
@@ -207,9 +229,9 @@ class Platform:
     async def _page(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         return 200, _HTML, page(self.config).encode()
 
-    def _token(self, headers: Headers) -> tuple[Token, Caller]:
+    def _token(self, headers: Headers, schemes: tuple[bytes, ...] = (b"app-token",)) -> tuple[Token, Caller]:
         scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"app-token":
+        if scheme.lower() not in schemes:
             raise Refused(401, {"error": "a token is needed: Authorization: App-Token <token>"})
         found = self.callers.get(_digest(secret.strip()))
         if found is None:
@@ -314,6 +336,13 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
+def _raw_path(scope: Scope) -> str:
+    """The path behind /api as it was sent, percent signs and all."""
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = raw.partition(b"?")[0].decode("latin-1")
+    return path.removeprefix("/api") if path.startswith("/api/") else path
+
+
 def _digest(secret: bytes) -> bytes:
     """Secrets are compared by hash, so that the time of a look-up says nothing about them."""
     return hashlib.sha256(secret).digest()
@@ -325,6 +354,10 @@ def _dump(value: Mapping[str, Any]) -> bytes:
 
 def _gateway_refusal(status: int, code: str, message: str) -> Refused:
     return Refused(status, {"error": message})
+
+
+def _companion_refusal(status: int, code: str, message: str) -> Refused:
+    return Refused(status, {"detail": message})
 
 
 def _hasura_refusal(status: int, code: str, message: str) -> Refused:
@@ -438,6 +471,8 @@ def page(config: PlatformConfig) -> str:
 <td>an organization's rows of one app; <code>Authorization: App-Token &lt;token&gt;</code></td></tr>
 <tr><td><code>POST {HASURA}</code></td><td>every row, for the admin; {admin}</td></tr>
 <tr><td><code>POST {QUERIES[0]}</code>, <code>{QUERIES[1]}</code></td><td>metadata and <code>run_sql</code>, for the admin</td></tr>
+<tr><td><code>GET /get/&lt;key&gt;/</code>, <code>POST /set/</code>, …</td>
+<td>the cache service (<code>CACHE_SERVICE_URL</code> is this address), task progress, notifications, plugins</td></tr>
 <tr><td><code>GET /healthz</code></td><td>that this process answers</td></tr>
 </table>
 <h2>Tokens of platform.toml</h2>

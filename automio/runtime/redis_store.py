@@ -59,6 +59,7 @@ for i = 2, #KEYS do
   elseif left ~= -1 and left < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
 end
 """
+_LOOK: Final = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
 _DELETE_TAG: Final = """
 local gone = 0
 for _, key in ipairs(redis.call('SMEMBERS', KEYS[1])) do gone = gone + redis.call('DEL', key) end
@@ -87,6 +88,20 @@ class RedisStore:
 
     async def get(self, space: Space, key: str) -> bytes | None:
         return await self._twice(lambda: self._client.get(_name(space, "value", key)))
+
+    async def look(self, space: Space, key: str) -> tuple[bytes, float | None] | None:
+        """`get`, together with the seconds that are left (None: no end). For the local platform's cache service."""
+        name = _name(space, "value", key)
+        found = await self._twice(lambda: self._client.eval(_LOOK, 1, name))
+        if found is None or found[0] is None:
+            return None
+        return found[0], None if found[1] < 0 else found[1] / 1000
+
+    async def set_if_absent(self, space: Space, key: str, text: bytes, seconds: float | None) -> bool:
+        """Whether there was nothing and it is kept now. Sent once. For the local platform's cache service."""
+        name = _name(space, "value", key)
+        milliseconds = None if seconds is None else int(_milliseconds(seconds))
+        return await self._once(lambda: self._client.set(name, text, px=milliseconds, nx=True)) is True
 
     async def set(self, space: Space, key: str, text: bytes, seconds: float | None, tags: tuple[str, ...]) -> None:
         names = [_name(space, "value", key), *(_name(space, "tag", tag) for tag in tags)]

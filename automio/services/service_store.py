@@ -128,7 +128,10 @@ def _read(reply: RestReply, extension: str) -> dict[str, Any]:
     if reply.status in (404, 405) and extension:
         raise CacheError(f"this cache service has no {extension}.", status=reply.status)
     if reply.status >= 500 or reply.status == 429:
-        raise CacheUnavailable(f"the cache service answered with status {reply.status}.", status=reply.status)
+        said = f": {reply.detail()}" if reply.detail() else "."
+        raise CacheUnavailable(
+            f"the cache service answered with status {reply.status}{said}", status=reply.status, detail=reply.detail()
+        )
     if not reply.ok:
         raise CacheError(
             f"the cache service refused: {reply.detail() or f'status {reply.status}'}.",

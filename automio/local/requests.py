@@ -1,0 +1,45 @@
+"""What the handlers of the companions' endpoints take and give. Made by platform.py; next: companions.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Answer = tuple[int, Any]
+"""Status and JSON value."""
+
+
+class Refusal(Exception):
+    """Ends a request with this status and `{"detail": detail}`."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose token is known. `path` is still encoded and begins behind /api; `read` gives the body's object."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    organization: int
+    apps: frozenset[int]
+    read: Callable[[], Awaitable[dict[str, Any]]]
+
+    def app(self) -> int:
+        """The app that the query or the token names. Raises Refusal."""
+        given = self.query.get("app_id")
+        if given is None:
+            if len(self.apps) == 1:
+                return next(iter(self.apps))
+            raise Refusal(400, "this token opens several apps or none: say which by ?app_id=<APP_ID>")
+        app = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+        if app is None:
+            raise Refusal(400, "app_id is the number of an app")
+        if app not in self.apps:
+            raise Refusal(403, f"this token does not open app {app}")
+        return app
