@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ from uuid import uuid4
 from automio.request import UNSET, Unset
 from automio.runtime.client import Ambient, Client, run_sync
 from automio.runtime.per_loop import PerLoop
+from automio.services.plugin_modules import PluginModules
 from automio.services.tables import Tables
 from automio.settings import Settings
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from automio.runtime.chain import Middleware
     from automio.services.cache import Cache, WhenDown
+    from automio.services.plugins import Plugins
+    from automio.services.tasks import Task
 
 
 class API:
@@ -83,6 +87,8 @@ class API:
         self.tables = Tables(self._client)
         self._cache_when_down = cache_when_down
         self._closing: list[PerLoop[Any]] = []
+        self._modules = PluginModules(self._client, Path.cwd() / "plugins")
+        self._modules.serve(self)
 
     @cached_property
     def task_id(self) -> str:
@@ -98,6 +104,39 @@ class API:
     def user_cache(self) -> Cache:
         """Values of one organization, shared by its apps: services/cache.py."""
         return self._cache("org")
+
+    @cached_property
+    def task(self) -> Task:
+        """The progress of TASK_ID, loops that report it, and checkpoints: services/tasks.py."""
+        from automio.services.tasks import Task, progress_rest
+
+        rests = None
+        if self.settings.cache_service_url is not None:
+            rests = self._closed_with_me(progress_rest(self.settings))
+        return Task(self.task_id, rests, partial(getattr, self, "app_cache"))
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """Shared code by interface and integration: services/plugins.py."""
+        from automio.services.plugins import Plugins
+
+        return Plugins(self._platform, self._modules)
+
+    def notify_me(self, subject: str, text: str, html: str | None = None) -> None:
+        """An e-mail to the token's owner. Raises NotificationError (refused), TransportError. Sent once."""
+        run_sync(self.notify_me_async(subject, text, html))
+
+    async def notify_me_async(self, subject: str, text: str, html: str | None = None) -> None:
+        """`notify_me` for async code."""
+        from automio.services.notifications import notify
+
+        await notify(self._platform, subject, text, html)
+
+    @cached_property
+    def _platform(self) -> PerLoop[Any]:
+        from automio.services.platform import platform_rest
+
+        return self._closed_with_me(platform_rest(self.settings))
 
     def _cache(self, kind: str) -> Cache:
         from automio.services.cache import Cache, WhenDown
@@ -120,15 +159,23 @@ class API:
 
     def close(self) -> None:
         """Close all connections. Later calls raise TransportError."""
+        self._end_companions()
         for resource in self._closing:
             resource.close(run_sync)
         self._client.close()
 
     async def aclose(self) -> None:
         """`close` for async code."""
+        self._end_companions()
         for resource in self._closing:
             await resource.aclose()
         await self._client.aclose()
+
+    def _end_companions(self) -> None:
+        self._modules.close()
+        task = vars(self).get("task")
+        if task is not None:
+            task.close()
 
     def __enter__(self) -> Self:
         self._ambient.enter()

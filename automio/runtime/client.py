@@ -345,6 +345,12 @@ def current_client() -> Client:
     return entered.value if entered is not None else _environment.get()
 
 
+def ambient_client() -> Client | None:
+    """The client of the innermost `with API(…)` of this context, if there is one."""
+    entered = _ambient.get()
+    return entered.value if entered is not None else None
+
+
 class Ambient:
     """Makes a client the ambient one between enter() and exit(). Used by API; several threads may be inside at a time."""
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from aiohttp import web
+
+from automio.local.config import read_platform
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,3 +82,58 @@ class Valkey:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+TOKENS = """
+tokens = [
+    {token = "token", organization = 1, apps = [130, 131]},
+    {token = "token-2", organization = 2, apps = [130]},
+    {token = "another", organization = 3, apps = [130]},
+]
+"""
+
+
+@contextmanager
+def local_platform(folder: Path, text: str, **environment: str) -> Iterator[str]:
+    """The address of a real local platform, which runs in a thread of its own."""
+    from automio.local.server import running_platform
+
+    stop = asyncio.Event()
+    address: list[str] = []
+    ready = threading.Event()
+
+    async def run() -> None:
+        async with running_platform(read_platform(text, folder / "platform.toml", {})) as running:
+            address.append(running.url)
+            ready.set()
+            await stop.wait()
+
+    loop = asyncio.new_event_loop()
+
+    def main() -> None:
+        try:
+            loop.run_until_complete(run())
+        finally:
+            ready.set()
+            loop.close()
+
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "DATABASE_"))}
+    thread = threading.Thread(target=main, name="test-platform", daemon=True)
+    with patch.dict(os.environ, kept | environment, clear=True):
+        thread.start()
+        ready.wait(60)
+    try:
+        yield address[0]
+    finally:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def cache_service(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The cache service of a local platform, on the same Valkey."""
+    pytest.importorskip("asyncpg", reason="needs `pip install 'automio[local]'`")
+    url = f"redis://:{valkey.password.replace(' ', '%20')}@127.0.0.1:{valkey.port}/1"
+    with local_platform(tmp_path_factory.mktemp("platform"), TOKENS, REDIS_URL=url) as address:
+        yield address

@@ -1,8 +1,12 @@
-"""The caches on a real Valkey."""
+"""The caches on a real Valkey, and on the cache service of a local platform that stands on it: one test for both.
+
+The service differs in what is documented: it takes whole seconds, and knows the organization by its token alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import subprocess
 import sys
@@ -42,10 +46,22 @@ class Order(BaseModel):
     at: datetime
 
 
+@pytest.fixture(params=["redis", "service"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture
-def make(valkey: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def instant(backend: str) -> tuple[float, float]:
+    """A short time to live, and the seconds after which it is over."""
+    return (0.05, 0.1) if backend == "redis" else (1, 1.1)
+
+
+@pytest.fixture
+def make(backend: str, valkey: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """API() on the cache, closed at the end; arguments replace the usual ones."""
     made: list[API] = []
+    service = request.getfixturevalue("cache_service") if backend == "service" else None
 
     def api(**more: Any) -> API:
         given = {
@@ -53,9 +69,11 @@ def make(valkey: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             "app_id": 130,
             "organization_id": 1,
             "redis_url": f"redis://:{valkey.password.replace(' ', '%20')}@127.0.0.1:{valkey.port}/0",
-            "cache_service_url": None,
-        }
-        made.append(API(**given | more))
+            "cache_service_url": service,
+        } | more
+        if service is not None and "cache_service_token" not in more:
+            given["cache_service_token"] = "token-2" if given["organization_id"] == 2 else given["app_token"]
+        made.append(API(**given))
         return made[-1]
 
     monkeypatch.delenv("CACHE_SERVICE_URL", raising=False)
@@ -115,26 +133,31 @@ def test_times_to_live_that_are_none_are_told(make: Any, ttl: Any) -> None:
         make().app_cache.set("k", 1, ttl=ttl)
 
 
-def test_values_live_as_long_as_they_are_told(make: Any) -> None:
+def test_values_live_as_long_as_they_are_told(make: Any, instant: tuple[float, float]) -> None:
     cache = make().app_cache
-    cache.set("short", 1, ttl=0.05)
-    cache.set("kept", 1, ttl=0.05)
+    cache.set("short", 1, ttl=instant[0])
+    cache.set("kept", 1, ttl=instant[0])
     cache.set("kept", 2)
-    time.sleep(0.1)
+    time.sleep(instant[1])
     assert cache.get("short") is None
     assert cache.get("kept") == 2
 
 
-def test_each_sees_its_own(make: Any) -> None:
+def test_each_sees_its_own(make: Any, backend: str) -> None:
     one, other_app, other = make(), make(app_id=131), make(organization_id=2)
     one.app_cache.set("k", "one")
     one.user_cache.set("k", "of all apps")
     assert other_app.app_cache.get("k") is None
     assert other_app.user_cache.get("k") == "of all apps"
     assert other.app_cache.get("k") is None and other.user_cache.get("k") is None
-    with automio.organization(2):
-        assert one.app_cache.get("k") is None
-        one.app_cache.set("k", "two")
+    if backend == "service":
+        with automio.organization(2), pytest.raises(ScopeError, match="organization of its token alone"):
+            one.app_cache.get("k")
+        other.app_cache.set("k", "two")
+    else:
+        with automio.organization(2):
+            assert one.app_cache.get("k") is None
+            one.app_cache.set("k", "two")
     assert other.app_cache.get("k") == "two"
     assert one.app_cache.get("k") == "one"
     assert make(task_id="another").user_cache.get("k") == "of all apps", "no task in a key"
@@ -170,7 +193,7 @@ def test_a_thread_that_lost_the_organization_is_refused(make: Any) -> None:
     assert len(found) == 1
 
 
-def test_counting(make: Any) -> None:
+def test_counting(make: Any, instant: tuple[float, float]) -> None:
     cache = make().app_cache
     cache.delete("n")
     with_threads: list[int] = []
@@ -186,8 +209,8 @@ def test_counting(make: Any) -> None:
     cache.set("text", "a")
     with pytest.raises(CacheError, match="not a number"):
         cache.increment("text")
-    assert cache.increment("short", ttl=0.05) == 1
-    time.sleep(0.1)
+    assert cache.increment("short", ttl=instant[0]) == 1
+    time.sleep(instant[1])
     assert cache.increment("short", by=-1) == -1
     cache.delete("short")
 
@@ -249,9 +272,9 @@ async def test_what_raises_is_raised_there_and_the_next_one_makes_it(make: Any) 
 
 
 PROCESS = """
-import sys, time
+import json, sys, time
 from automio.wrapper import API
-api = API(app_token="token", app_id=130, organization_id=1, redis_url=sys.argv[1], cache_service_url=None)
+api = API(**json.loads(sys.argv[1]))
 def slow():
     print("made", flush=True)
     if sys.argv[2] == "die":
@@ -263,14 +286,14 @@ api.close()
 """
 
 
-def test_a_missing_value_is_made_once_by_many_processes(
-    make: Any, valkey: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = f"redis://:{valkey.password.replace(' ', '%20')}@127.0.0.1:{valkey.port}/0"
-    cache = make().app_cache
+def test_a_missing_value_is_made_once_by_many_processes(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = make()
+    names = ("app_token", "app_id", "organization_id", "redis_url", "cache_service_url", "cache_service_token")
+    given = json.dumps({name: getattr(api.settings, name) for name in names})
+    cache = api.app_cache
     cache.delete("processes")
     runs = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, url, "live"], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", PROCESS, given, "live"], stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
     texts = [run.communicate(timeout=60)[0] for run in runs]
@@ -344,7 +367,12 @@ def test_down_is_told_or_declared(make: Any, valkey: Any, caplog: pytest.LogCapt
     api.app_cache.delete("k")
 
 
-def test_wrong_credentials_and_addresses_are_told(make: Any, valkey: Any) -> None:
+def test_wrong_credentials_and_addresses_are_told(make: Any, valkey: Any, backend: str) -> None:
+    if backend == "service":
+        with pytest.raises(CacheUnavailable, match=r"refused the token \(status 401\)") as fault:
+            make(cache_service_token="secret-one").app_cache.get("k")
+        assert "secret-one" not in str(fault.value)
+        return
     with pytest.raises(CacheUnavailable, match="refused the credentials") as fault:
         make(redis_url=f"redis://:secret-one@127.0.0.1:{valkey.port}/0").app_cache.get("k")
     assert "secret-one" not in str(fault.value)
