@@ -165,7 +165,7 @@ def _forget(gone: weakref.ref[PluginModules]) -> None:
     with _hook_lock:
         if gone in _open:
             _open.remove(gone)
-        if not _open and _finder in sys.meta_path:
+        if not _open and _finder in (sys.meta_path or ()):  # None while the interpreter ends
             sys.meta_path.remove(_finder)
 
 

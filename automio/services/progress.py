@@ -209,7 +209,7 @@ class Track(Generic[T]):
 
     def __del__(self) -> None:
         if not self._meter.ended and self._meter.begun:
-            failed = _left_by_exception(self._meter, sys._getframe(1))
+            failed = _left_by_exception(self._meter, sys._getframe(0).f_back)
             self._leave("an exception" if failed else "")
 
     def _leave(self, why: str) -> None:
@@ -297,7 +297,7 @@ class AsyncTrack(Generic[T]):
     def __del__(self) -> None:
         meter = self._meter
         if not meter.ended and meter.begun:
-            failed = _left_by_exception(meter, sys._getframe(1))
+            failed = _left_by_exception(meter, sys._getframe(0).f_back)
             # In a thread of its own: this one may be the loop's, which must not wait.
             words = ("failed", "an exception") if failed else ("in_progress", "")
             threading.Thread(target=meter.last_word, args=words, name="automio-last-word").start()
@@ -312,9 +312,9 @@ async def _one_by_one(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterato
             yield item
 
 
-def _left_by_exception(meter: _Meter, frame: FrameType) -> bool:
+def _left_by_exception(meter: _Meter, frame: FrameType | None) -> bool:
     """Whether `frame`, which drops a loop's iterator, is the loop's and does so because something was raised in it."""
-    if id(frame) != meter.frame or frame.f_lasti < 0:
+    if frame is None or id(frame) != meter.frame or frame.f_lasti < 0:
         return False
     name = opcode.opname[frame.f_code.co_code[frame.f_lasti]]
     if name in _CLOSES and frame.f_code.co_flags & (CO_GENERATOR | CO_ASYNC_GENERATOR):
@@ -325,7 +325,6 @@ def _left_by_exception(meter: _Meter, frame: FrameType) -> bool:
 # The end of the program.
 
 _running: list[weakref.ref[_Meter]] = []
-_handling: list[Any] = []
 
 
 def _all_running() -> list[_Meter]:
@@ -343,13 +342,12 @@ def _handle_sigterm() -> None:
     """Handle SIGTERM while a loop runs, and only where nobody else does."""
     if threading.current_thread() is not threading.main_thread():
         return
-    if _all_running() and not _handling:
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            _handling.append(signal.signal(signal.SIGTERM, _terminated))
-    elif not _all_running() and _handling:
-        _handling.clear()
-        if signal.getsignal(signal.SIGTERM) is _terminated:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    now = signal.getsignal(signal.SIGTERM)
+    if _all_running():
+        if now is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _terminated)
+    elif now is _terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

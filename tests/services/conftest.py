@@ -11,12 +11,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
 from aiohttp import web
 
 from automio.local.config import read_platform
+from automio.wrapper import API
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -137,3 +139,60 @@ def cache_service(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> I
     url = f"redis://:{valkey.password.replace(' ', '%20')}@127.0.0.1:{valkey.port}/1"
     with local_platform(tmp_path_factory.mktemp("platform"), TOKENS, REDIS_URL=url) as address:
         yield address
+
+
+COMPANIONS = """
+tokens = [
+    {token = "one", organization = 1, apps = [130]},
+    {token = "two", organization = 2, apps = [130]},
+    {token = "many", organization = 3, apps = [130, 131]},
+]
+plugins = [
+    {namespace = "prices", integration = "allegro_sandbox", organization = 1, path = "one/prices.py", interface = "one/ifc.py", connection_ids = [34, 35]},
+    {namespace = "prices", integration = "allegro_sandbox", organization = 2, path = "two/prices.py", interface = "two/ifc.py"},
+    {namespace = "prices", integration = "off", organization = 1, path = "one/prices.py", enabled = false},
+]
+"""
+
+
+class Local(NamedTuple):
+    """A local platform on an embedded Valkey, and its folder."""
+
+    url: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    pytest.importorskip("asyncpg", reason="needs `pip install 'automio[local]'`")
+    folder = tmp_path_factory.mktemp("local platform")
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        (folder / name / "ifc.py").write_text(f"OWNER = {name!r}\ndef foo(connection_ids: list): ...\n")
+        (folder / name / "prices.py").write_text(
+            "from plugins.interfaces.prices import *\n"
+            "def foo(connection_ids: list):\n    return OWNER, connection_ids, api.settings.app_token\n"
+        )
+    with local_platform(folder, COMPANIONS) as address:
+        yield Local(address, folder)
+
+
+@pytest.fixture
+def api_of(local: Local) -> Iterator[Callable[..., API]]:
+    """API() of a token of the local platform; closed at the end."""
+    made: list[API] = []
+
+    def make(token: str = "one", **more: Any) -> API:
+        given: dict[str, Any] = {
+            "api_base_url": local.url,
+            "app_token": token,
+            "app_id": 130,
+            "cache_service_url": local.url,
+            "cache_service_token": token,
+        }
+        made.append(API(**given | more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
