@@ -202,7 +202,7 @@ class _Finder:
         if name != ROOT and not name.startswith(f"{ROOT}."):
             return None
         real = PathFinder.find_spec(name, path, target)
-        if real is not None and real.origin is not None and (name == ROOT or _is_real(sys.modules.get(ROOT))):
+        if real is not None and real.origin is not None and not _is_ours(sys.modules.get(name.rpartition(".")[0])):
             return None
         modules = _current(name)
         if modules is None:
@@ -212,8 +212,8 @@ class _Finder:
         return ModuleSpec(name, _Loader(modules)) if _NAME.fullmatch(name) and _known(modules, name) else None
 
 
-def _is_real(package: ModuleType | None) -> bool:
-    return package is not None and bool(getattr(package, "__file__", None))
+def _is_ours(package: ModuleType | None) -> bool:
+    return isinstance(getattr(getattr(package, "__spec__", None), "loader", None), _Loader)
 
 
 def _known(modules: PluginModules, name: str) -> bool:
