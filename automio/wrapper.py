@@ -132,12 +132,6 @@ class API:
 
         await notify(self._platform, subject, text, html)
 
-    @cached_property
-    def _platform(self) -> PerLoop[Any]:
-        from automio.services.platform import platform_rest
-
-        return self._closed_with_me(platform_rest(self.settings))
-
     def _cache(self, kind: str) -> Cache:
         from automio.services.cache import Cache, WhenDown
 
@@ -148,6 +142,13 @@ class API:
         from automio.services.cache import make_stores
 
         return self._closed_with_me(make_stores(self._client, self.task_id))
+
+    @cached_property
+    def _platform(self) -> PerLoop[Any]:
+        """The companions' way to the platform's own endpoints."""
+        from automio.services.platform_rest import platform_rest
+
+        return self._closed_with_me(PerLoop(partial(platform_rest, self.settings)))
 
     def _closed_with_me(self, resource: PerLoop[Any]) -> PerLoop[Any]:
         self._closing.append(resource)

@@ -158,10 +158,11 @@ class Platform:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         plain = _plain(path)
+        companion = plain not in self.routes and self.companions.serves(_raw_path(scope))
         try:
             allowed, handler = self.routes.get(plain, ("", None))
-            if handler is None and self.companions.serves(raw := _raw_path(scope)):
-                allowed, handler = scope["method"], partial(self._companion, raw)
+            if companion:
+                allowed, handler = scope["method"], partial(self._companion, _raw_path(scope))
             if handler is None:
                 raise Refused(404, {"error": f"nothing is served at {path}; GET / lists what is"})
             if scope["method"] != allowed and not (scope["method"] == "HEAD" and allowed == "GET"):

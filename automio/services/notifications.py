@@ -1,10 +1,10 @@
-"""notify_me: a subject and a text -> POST /api/integrations/mailer/notify-me/. Next: platform.py."""
+"""notify_me: a subject and a text -> POST /api/integrations/mailer/notify-me/. Next: rest.py."""
 
 from __future__ import annotations
 
 from automio.errors import NotificationError
 from automio.runtime.per_loop import PerLoop
-from automio.services.platform import answered
+from automio.services.answers import answered
 from automio.services.rest import Rest
 
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from automio.errors import PluginError, ProtocolError
 from automio.runtime.client import run_sync
 from automio.runtime.per_loop import PerLoop
-from automio.services.platform import answered
+from automio.services.answers import answered
 from automio.services.plugin_modules import INTERFACES, ROOT, PluginModules
 from automio.services.rest import Rest, RestReply, segment
 

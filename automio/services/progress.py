@@ -355,4 +355,3 @@ def _terminated(number: int, frame: FrameType | None) -> None:
         meter.last_word("failed", "SIGTERM")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
-
