@@ -20,8 +20,8 @@ from automio.errors import TaskError
 from automio.runtime.call import Repeat
 from automio.runtime.client import run_sync
 from automio.runtime.per_loop import PerLoop
-from automio.services.console import Console
 from automio.services.answers import refused
+from automio.services.console import Console
 from automio.services.progress import AsyncTrack, State, Status, Track
 from automio.services.rest import Rest, segment
 from automio.settings import Settings

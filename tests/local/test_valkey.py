@@ -165,7 +165,7 @@ def test_what_cannot_start_is_told(home: Path, monkeypatch: pytest.MonkeyPatch, 
         Valkey.start(home)
     monkeypatch.undo()
     monkeypatch.setattr(valkey, "WHEEL", "no_such_package")
-    with pytest.raises(LocalError, match="not installed.*REDIS_URL"):
+    with pytest.raises(LocalError, match=r"not installed.*REDIS_URL"):
         Valkey.start(home)
     monkeypatch.undo()
     monkeypatch.setattr(sys, "platform", "win32")

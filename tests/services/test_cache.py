@@ -306,7 +306,7 @@ def test_a_missing_value_is_made_once_by_many_processes(make: Any, monkeypatch: 
             sys.executable,
             "-c",
             PROCESS.replace("def slow", "import automio.services.cache as c; c.LOCK_SECONDS = 1.0\ndef slow"),
-            url,
+            given,
             "die",
         ],
         stdout=subprocess.PIPE,

@@ -125,9 +125,8 @@ async def test_an_update_whose_answer_is_lost_is_sent_again(serve: Any) -> None:
             request.transport.abort()  # killed in the middle of it
         return web.json_response({"success": True})
 
-    async with serve(handler) as url:
-        async with API(cache_service_url=url, cache_service_token="t", task_id=1) as api:
-            await api.task.set_progress_async(3, "three")
+    async with serve(handler) as url, API(cache_service_url=url, cache_service_token="t", task_id=1) as api:
+        await api.task.set_progress_async(3, "three")
     assert seen == [{"progress": 3, "info": "three", "status": "pending"}] * 2
 
 
