@@ -277,6 +277,15 @@ def test_the_reference_names_every_key_and_variable() -> None:
     rows = {re.sub(r"<\w+>|\b130\b", "*", name) for name in rows}
     codegen = json.loads((ROOT / "automio/codegen/codegen.schema.json").read_text())
     platform = json.loads((ROOT / "automio/local/platform.schema.json").read_text())
-    tables = {"notifications", "tenancy", "scalars", "tables", "database", "server", "scalars.*.type", "scalars.*.argument"}
+    tables = {
+        "notifications",
+        "tenancy",
+        "scalars",
+        "tables",
+        "database",
+        "server",
+        "scalars.*.type",
+        "scalars.*.argument",
+    }
     assert (keys(codegen) | keys(platform)) - tables <= rows
     assert {variable for variable, _ in _VARIABLES.values()} <= rows
