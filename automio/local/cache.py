@@ -17,14 +17,16 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from automio.errors import CacheUnavailable, LocalError
 from automio.local.requests import Answer, Refusal, Request
 from automio.local.valkey import Valkey
 from automio.runtime.cache_store import Space
-from automio.runtime.redis_store import RedisStore
 from automio.settings import Settings
+
+if TYPE_CHECKING:
+    from automio.runtime.redis_store import RedisStore  # loaded with the first request: it takes a tenth of a second
 
 T = TypeVar("T")
 STATUSES: Final = ("pending", "in_progress", "completed", "failed")
@@ -128,6 +130,8 @@ class CacheService:
         if self._store is None:
             async with self._opening:
                 if self._store is None:
+                    from automio.runtime.redis_store import RedisStore
+
                     settings = self._settings
                     if settings is None:
                         self._server = await asyncio.to_thread(Valkey.start, self._home)
