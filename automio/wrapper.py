@@ -120,7 +120,7 @@ class API:
         """Shared code by interface and integration: services/plugins.py."""
         from automio.services.plugins import Plugins
 
-        return Plugins(self._platform, self._modules)
+        return Plugins(self, self._platform, self._modules)
 
     def notify_me(self, subject: str, text: str, html: str | None = None) -> None:
         """An e-mail to the token's owner. Raises NotificationError (refused), TransportError. Sent once."""

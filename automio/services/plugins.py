@@ -87,9 +87,11 @@ class PluginPage(BaseModel):
 class Plugins:
     """api.plugins. Safe from any thread and event loop; every method has a twin `…_async`."""
 
-    def __init__(self, rests: PerLoop[Rest], modules: PluginModules) -> None:
+    def __init__(self, api: object, rests: PerLoop[Rest], modules: PluginModules) -> None:
+        self._api = api  # kept alive: its modules use it
         self._rests = rests
         self._modules = modules
+        self._asked: dict[str, tuple[str, str]] = {}
         self._has_platform = modules.client.settings.app_token is not None
 
     def get_list(self, namespace: str) -> list[EnabledPlugin]:
@@ -146,10 +148,7 @@ class Plugins:
         if name.startswith(f"{INTERFACES}."):
             paths = [f"/plugins/plugin-interfaces/{segment(name.rpartition('.')[2])}/code/"]
         else:
-            # Where the namespace ends and the integration begins, the name doesn't say: any underscore may be the border.
-            words = name.removeprefix(f"{ROOT}.")
-            borders = [at for at, char in enumerate(words) if char == "_" and 0 < at < len(words) - 1]
-            paths = [f"/plugins/plugins/code/{segment(words[:at])}/{segment(words[at + 1 :])}/" for at in borders]
+            paths = [f"/plugins/plugins/code/{segment(one)}/{segment(two)}/" for one, two in self._pairs(name)]
         for path in paths:
             reply = await self._ask(path, {})
             if reply.status == 404:
@@ -160,12 +159,22 @@ class Plugins:
             return value["code"]
         return None
 
+    def _pairs(self, name: str) -> list[tuple[str, str]]:
+        """(namespace, integration) of a module's name: those of the invoke, else every way to divide it at a `_`."""
+        if name in self._asked:
+            return [self._asked[name]]
+        words = name.removeprefix(f"{ROOT}.")
+        borders = [at for at, char in enumerate(words) if char == "_" and 0 < at < len(words) - 1]
+        return [(words[:at], words[at + 1 :]) for at in borders]
+
     def _prepare(
         self, plugin: str, integration: Any, connection_ids: Iterable[Any], payload: dict[str, Any]
     ) -> tuple[Callable[..., Any], dict[str, Any]]:
         namespace, capability = _capability(plugin)
         identity = _integration(integration)
-        module = self._modules.load(f"{ROOT}.{namespace}_{identity}")
+        name = f"{ROOT}.{namespace}_{identity}"
+        self._asked[name] = namespace, identity
+        module = self._modules.load(name)
         if module is None:
             raise PluginError(
                 f"there is no plugin of {namespace!r} for {identity!r}: neither plugins/{namespace}_{identity}.py here "

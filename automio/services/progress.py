@@ -183,9 +183,9 @@ class Track(Generic[T]):
 
     def _tell(self) -> None:
         meter = self._meter
-        if meter.checkpoint is not None and meter.done > meter.skipped:
-            meter.checkpoint.set(meter.kept())
         try:
+            if meter.checkpoint is not None and meter.done > meter.skipped:
+                meter.checkpoint.set(meter.kept())
             state = meter.state("in_progress")
             meter.task.set_progress(state.progress, state.info, state.status)
         except AutomioError as error:
@@ -271,9 +271,9 @@ class AsyncTrack(Generic[T]):
 
     async def _tell(self) -> None:
         meter = self._meter
-        if meter.checkpoint is not None and meter.done > meter.skipped:
-            await meter.checkpoint.set_async(meter.kept())
         try:
+            if meter.checkpoint is not None and meter.done > meter.skipped:
+                await meter.checkpoint.set_async(meter.kept())
             await meter.task._report(meter.state("in_progress"))
         except AutomioError as error:
             logger.warning("task: a report was left out: %s", error.message)
@@ -300,7 +300,10 @@ class AsyncTrack(Generic[T]):
             failed = _left_by_exception(meter, sys._getframe(0).f_back)
             # In a thread of its own: this one may be the loop's, which must not wait.
             words = ("failed", "an exception") if failed else ("in_progress", "")
-            threading.Thread(target=meter.last_word, args=words, name="automio-last-word").start()
+            try:
+                threading.Thread(target=meter.last_word, args=words, name="automio-last-word").start()
+            except RuntimeError:  # the interpreter ends
+                meter.last_word(*words)
 
 
 async def _one_by_one(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

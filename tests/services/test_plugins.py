@@ -320,3 +320,11 @@ def test_packages_of_ones_own(project: Path, root: Path, files: dict[str, str], 
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_api_lives_as_long_as_its_plugins(project: Path) -> None:
+    plugins = API(app_token=None, app_id=7).plugins
+    gc.collect()
+    assert plugins.invoke("shop.shared", "allegro_sandbox") == ("shared", 7)
+    del plugins
+    gc.collect()

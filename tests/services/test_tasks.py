@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from automio.errors import ConfigError, TaskError, TransportError
+from automio.errors import CacheUnavailable, ConfigError, TaskError, TransportError
 from automio.wrapper import API
 
 Make = Callable[..., API]
@@ -203,6 +203,22 @@ def test_a_loop_outlives_a_platform_that_does_not_answer(
         for item in api.task.track(range(3), every=0):
             done.append(item)
     assert done == [0, 1, 2] and caplog.text.count("a report was left out: away") == 4
+
+
+def test_a_loop_outlives_a_cache_that_goes_away(
+    task: tuple[API, Recorder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    api, recorder = task
+    done: list[int] = []
+
+    async def away(*_: Any) -> None:
+        raise CacheUnavailable("gone")
+
+    for item in api.task.track(range(3), every=0, resume="away"):
+        monkeypatch.setattr(api.app_cache, "_set", away)
+        done.append(item)
+    assert done == [0, 1, 2] and "a report was left out: gone" in caplog.text
+    assert recorder.seen[-1][2] == "completed"
 
 
 @pytest.mark.parametrize(
