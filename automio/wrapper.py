@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from automio.runtime.chain import Middleware
     from automio.services.cache import Cache, WhenDown
+    from automio.services.integrations import Integrations
 
 
 class API:
@@ -43,6 +45,7 @@ class API:
         action_id: str | int | None | Unset = UNSET,
         task_id: str | int | None | Unset = UNSET,
         organization_id: int | None | Unset = UNSET,
+        connection_id: int | str | None | Unset = UNSET,
         hasura_graphql_endpoint: str | None | Unset = UNSET,
         hasura_graphql_admin_secret: str | None | Unset = UNSET,
         cache_service_url: str | None | Unset = UNSET,
@@ -65,6 +68,7 @@ class API:
             action_id=action_id,
             task_id=task_id,
             organization_id=organization_id,
+            connection_id=connection_id,
             hasura_graphql_endpoint=hasura_graphql_endpoint,
             hasura_graphql_admin_secret=hasura_graphql_admin_secret,
             cache_service_url=cache_service_url,
@@ -90,6 +94,13 @@ class API:
         return self.settings.task_id or str(uuid4())
 
     @cached_property
+    def integrations(self) -> Integrations:
+        """Calls to providers through the platform: services/integrations.py."""
+        from automio.services.integrations import Integrations
+
+        return Integrations(self._client, self._platform)
+
+    @cached_property
     def app_cache(self) -> Cache:
         """Values of one app and organization: services/cache.py."""
         return self._cache("app")
@@ -109,6 +120,13 @@ class API:
         from automio.services.cache import make_stores
 
         return self._closed_with_me(make_stores(self._client, self.task_id))
+
+    @cached_property
+    def _platform(self) -> PerLoop[Any]:
+        """The companions' way to the platform's own endpoints."""
+        from automio.services.platform_rest import platform_rest
+
+        return self._closed_with_me(PerLoop(partial(platform_rest, self.settings)))
 
     def _closed_with_me(self, resource: PerLoop[Any]) -> PerLoop[Any]:
         self._closing.append(resource)
@@ -149,3 +167,19 @@ class API:
     ) -> None:
         if self._ambient.exit():
             await self.aclose()
+
+
+_HOMES = {
+    "ApiResponse": ("automio.services.integration_values", "ApiResponse"),
+    "ParallelCallResponse": ("automio.services.integration_values", "ParallelCallResponse"),
+    "IntegrationAccessDeniedError": ("automio.errors", "IntegrationAccessDenied"),
+}
+"""Names that the published client has here; loaded when they are first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = globals()[name] = getattr(import_module(module), attribute)
+    return value

@@ -17,6 +17,7 @@
     column = "organization_id"
     [server]
     max_body_bytes = 33554432
+    [[integrations]]                 # HTTP services that calls are passed to: integration_config.py
 
 A token stands for one organization and its apps. Two equal tokens, an empty one, and an unset environment variable are
 faults: a token that is nobody's would otherwise be a token that anybody can guess. Every fault of the file is reported in
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from automio.errors import ConfigError, Diagnostic
+from automio.local.integration_config import IntegrationConfig, read_integrations
 
 FILE = "platform.toml"
 CONVENTIONS = ("hasura-default", "graphql-default")
@@ -44,7 +46,16 @@ STRINGIFY, CONVENTION = "HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES", "HASURA_GRAPHQ
 ORGANIZATIONS = range(-(2**31), 2**31)
 """An organization's id is a PostgreSQL integer."""
 
-_TOP = ("tokens", "admin_secret", "admin_secret_env", "unauthorized_role", "database", "tenancy", "server")
+_TOP = (
+    "tokens",
+    "admin_secret",
+    "admin_secret_env",
+    "unauthorized_role",
+    "database",
+    "tenancy",
+    "server",
+    "integrations",
+)
 _TOKEN = ("token", "env", "organization", "apps")
 _TABLES = {
     "database": ("schema", "seeds", "stringify_numeric", "naming_convention", "pool_size", "live_interval_ms"),
@@ -79,6 +90,7 @@ class PlatformConfig:
     live_interval_ms: int = 1000
     tenant_column: str = "organization_id"
     max_body_bytes: int = 32 * 1024 * 1024
+    integrations: tuple[IntegrationConfig, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -133,7 +145,9 @@ def _syntax_fault(message: str, text: str, path: Path) -> Diagnostic:
 
 def _shown(source: str) -> str:
     """A line for a message: "" when it may hold a secret."""
-    return "" if "=" in source and re.search(r"token|secret", source) else source
+    return (
+        "" if "=" in source and re.search(r"token|secret|header|authorization|key", source, re.IGNORECASE) else source
+    )
 
 
 class _Reader:
@@ -168,6 +182,7 @@ class _Reader:
             max_body_bytes=self.number(
                 server, ("server", "max_body_bytes"), range(1024, 2**31), default.max_body_bytes
             ),
+            integrations=read_integrations(self, value.get("integrations", [])),
         )
 
     def fault(self, place: _Place, message: str, hint: str = "") -> None:
@@ -301,14 +316,30 @@ _KEY = re.compile(r"""(\s*)(["']?)([\w-]+)\2\s*[=.]""")
 def key_places(text: str) -> dict[_Place, tuple[int, int]]:
     """Where each key and table stands, (line, column) from 1; list tables carry their number: ("tokens", 0, "env")."""
     places: dict[_Place, tuple[int, int]] = {}
+    numbers: dict[_Place, int] = {}
     table: _Place = ()
+
+    def numbered(names: list[str]) -> _Place:
+        """The way to a table, through the latest element of each list on it."""
+        found: _Place = ()
+        for name in names:
+            found = (*found, name)
+            if found in numbers:
+                found = (*found, numbers[found])
+        return found
+
     for line, source in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(source):
-            table = tuple(header[3].split("."))
-            places.setdefault(table, (line, len(header[1]) + 1))
+            names = header[3].split(".")
             if header[2] == "[[":
-                table = (*table, sum(1 for place in places if place[:-1] == table and isinstance(place[-1], int)))
+                table = (*numbered(names[:-1]), names[-1])
+                places.setdefault(table, (line, len(header[1]) + 1))
+                numbers[table] = numbers.get(table, -1) + 1
+                table = (*table, numbers[table])
                 places[table] = (line, len(header[1]) + 1)
+            else:
+                table = numbered(names)
+                places.setdefault(table, (line, len(header[1]) + 1))
         elif key := _KEY.match(source):
             places.setdefault((*table, key[3]), (line, len(key[1]) + 1))
     return places

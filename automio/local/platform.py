@@ -6,6 +6,7 @@
 | POST /v1/graphql                          | admin secret, if one is set | Hasura's endpoint, the admin's: every organization |
 | the same two, as WebSockets               | in connection_init        | queries, mutations, subscriptions: websocket.py   |
 | POST /v1/metadata, /v2/query, /v1/query   | the same                  | metadata and `run_sql` (hasura.py)                |
+| [/api]/integrations/…                     | `Authorization: App-Token`| calls to providers: integrations.py               |
 | GET /, /healthz                           | anybody                   | what is served; that the database answers         |
 
 Written on ASGI itself: between the socket and the engine stand a dictionary look-up for the route, one for the token and
@@ -60,6 +61,7 @@ from automio.local.hasura import LEGACY, answer_admin, answer_graphql
 
 if TYPE_CHECKING:
     from automio.engine.engine import Caller, Engine
+    from automio.local.integrations import IntegrationEndpoints
     from automio.local.websocket import Admitted
 
 Scope = MutableMapping[str, Any]
@@ -103,6 +105,7 @@ class Platform:
             _digest(token.token.encode()): (token, Caller(role="admin", organization=token.organization))
             for token in config.tokens
         }
+        self.integrations: IntegrationEndpoints | None = None
         self.routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[tuple[int, bytes, bytes]]]]] = {
             GATEWAY: ("POST", self._gateway),
             HASURA: ("POST", self._hasura),
@@ -154,6 +157,9 @@ class Platform:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         plain = _plain(path)
+        if f"{plain}/".startswith("/integrations/"):
+            await self._integrations(plain, scope, receive, send)
+            return
         try:
             allowed, handler = self.routes.get(plain, ("", None))
             if handler is None:
@@ -170,6 +176,26 @@ class Platform:
         headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _integrations(self, plain: str, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            token, _ = self._token(dict(scope["headers"]))
+            if self.integrations is None:
+                from automio.local.integrations import IntegrationEndpoints
+
+                self.integrations = IntegrationEndpoints(self.config)
+        except Refused as refusal:
+            body = _dump({"detail": refusal.body["error"]})
+            headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            return
+        await self.integrations.serve(plain, token, scope, receive, send)
+
+    async def close(self) -> None:
+        """Close what was opened for requests: the connections to providers. The engine is not ours."""
+        if self.integrations is not None:
+            await self.integrations.close()
 
     async def _gateway(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         headers = dict(scope["headers"])

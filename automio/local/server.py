@@ -80,7 +80,9 @@ async def running_platform(
         stack.push_async_callback(engine.close)
         applied = await apply_scripts(engine, read_scripts(config))
         await apply_folder(engine, config.root, note)
-        await stack.enter_async_context(http_server(_platform(config, engine), listener, config.max_body_bytes))
+        platform = _platform(config, engine)
+        stack.push_async_callback(platform.close)
+        await stack.enter_async_context(http_server(platform, listener, config.max_body_bytes))
         await stack.enter_async_context(engine.following(note))
         yield RunningPlatform(url_of(listener), engine, applied)
 
