@@ -129,6 +129,9 @@ def outgoing(
         if not isinstance(data, Mapping | None):
             raise BadCall("`data` beside files is an object: its values become fields of the form")
         sent = {name: value for name, value in sent.items() if name.lower() != "content-type"}
+        names = [*(data or {}), *(text for name, _, more in files for text in (name, *more.values()))]
+        if any(re.search(r"[\x00-\x1f\x7f]", str(name)) for name in names):
+            raise BadCall("a field or file of the form has a control character in its name")
         form = (*((str(name), _field(value), {}) for name, value in (data or {}).items()), *files)
     elif data is not None and not (method == "GET" and data == {}) and not (data == {} and not kind):
         body, its_kind = _body(data, kind)
@@ -300,7 +303,7 @@ class Providers:
         session = self._session or self._open()
         data: Any = request.body
         if request.form is not None:
-            data = aiohttp.FormData()
+            data = aiohttp.FormData(quote_fields=False)
             for name, value, more in request.form:
                 data.add_field(name, value, **more)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(seconds, CONNECT_SECONDS))

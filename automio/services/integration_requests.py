@@ -189,9 +189,11 @@ def form_of(body: Mapping[str, Any], files: Any, source: str) -> aiohttp.FormDat
             raise refuse(source, f"files[{field!r}] is a text, bytes or an open file")
         if field in texts:
             raise refuse(source, f"a file cannot be named {field!r}")
+        if re.search(r"[\x00-\x1f\x7f]", f"{field}{filename}{kind}"):
+            raise refuse(source, f"files[{field!r}] has a control character in a name")
         parts.append((field, re.split(r"[/\\]", str(filename))[-1], bytes(content), kind))
 
-    form = aiohttp.FormData()
+    form = aiohttp.FormData(quote_fields=False)  # names as they are, not percent-encoded
     for name, text in texts.items():
         form.add_field(name, text)
     for field, filename, content, kind in parts:
