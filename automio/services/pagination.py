@@ -130,7 +130,7 @@ class Links:
             )
         params = dict(parse_qsl(there.query, keep_blank_values=True))
         if there.path == here.path:
-            return Ask(params, asked.endpoint, whole=True)
+            return Ask(params, whole=True)
         return Ask(params, f"{here.path} -> {there.path}", whole=True)
 
 
