@@ -25,6 +25,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -45,6 +46,7 @@ _NOT_BACK: Final = _HOP | {"content-encoding", "set-cookie"}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 5
 _SHORTEST_SECRET: Final = 6
+_LARGE: Final = 2**20
 
 
 class BadCall(Exception):
@@ -302,6 +304,8 @@ class Providers:
     async def _once(self, lane: Lane, request: Outgoing, url: URL, seconds: float) -> Answer:
         session = self._session or self._open()
         data: Any = request.body
+        if request.body is not None and len(request.body) > _LARGE:
+            data = BytesIO(request.body)  # aiohttp would copy it to the socket in one go, and warns of that
         if request.form is not None:
             data = aiohttp.FormData(quote_fields=False)
             for name, value, more in request.form:

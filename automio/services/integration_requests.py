@@ -117,6 +117,13 @@ def text_headers(headers: Any, source: str) -> dict[str, str]:
     return found
 
 
+def json_marked(headers: dict[str, str], json_: Any) -> dict[str, str]:
+    """With a content type where `json` is a text or empty: the wire has one place for `json` and `data`."""
+    if json_ is UNSET or (isinstance(json_, Mapping | list) and json_) or "content-type" in map(str.lower, headers):
+        return headers
+    return headers | {"Content-Type": "application/json"}
+
+
 def item_of(item: Any, number: int, names: frozenset[str], shared: Mapping[str, Any], source: str) -> dict[str, Any]:
     """One element of `data_list` as it travels; `shared` are parameters of all of them."""
     place = f"{source}: data_list[{number}]"

@@ -37,6 +37,7 @@ from automio.services.integration_requests import (
     form_of,
     integration_path,
     items_of,
+    json_marked,
     method_of,
     need_connections,
     path_of,
@@ -224,7 +225,7 @@ class Integrations:
         body = {
             "method": method,
             "endpoint": filled(endpoint, url_params),
-            "request_headers": text_headers(headers, source),
+            "request_headers": json_marked(text_headers(headers, source), json),
             "request_params": dict(params or {}),
             "data": body_of(data, json, source),
         }

@@ -113,6 +113,16 @@ async def test_a_call_travels_as_the_protocol_says(serve: Any) -> None:
     assert seen.headers["Authorization"] == "App-Token token" and seen.headers["X-App-Id"] == "130"
 
 
+async def test_a_text_as_json_is_told_from_a_text_as_data(serve: Any) -> None:
+    async with asked(serve, of_json(enveloped(1))) as (api, fake):
+        await api.call_async("x", "POST", json="text")
+        await api.call_async("x", "POST", data="text")
+        await api.call_async("x", "POST", json={})
+    assert [seen.body["data"] for seen in fake.seen] == ["text", "text", {}]
+    marked = {"Content-Type": "application/json"}
+    assert [seen.body["request_headers"] for seen in fake.seen] == [marked, {}, marked]
+
+
 async def test_what_is_not_set_is_not_sent(serve: Any) -> None:
     """Defect f: "App-Token None", "X-App-Id: None"."""
     async with asked(serve, of_json(enveloped(1)), app_id=None) as (api, fake):
