@@ -16,8 +16,8 @@ exist: 403. A connection is named by its id or its name; the caller's own come f
 first. Connections are looked up before anything is sent: a request with one that is refused sends nothing.
 
 **Bounds.** Each connection has its lane (provider.py), shared by all requests of the process; a request has one worker for each
-place in a lane, so what waits costs nothing but its own text. A stream holds no more answers than workers when its reader is
-slow. When the client goes, what is in flight is cancelled.
+place in a lane, so what waits costs nothing but its own text. A stream whose reader is slow holds one answer for each worker
+and _HELD more. When the client goes, what is in flight is cancelled.
 
 **Idempotency-Key.** The answers to writes are kept for KEPT_SECONDS by (organization, key). A request that comes again gets
 the answers that are there, waits for those on their way, and makes only those calls that surely did not reach the provider.
@@ -35,14 +35,14 @@ import os
 import sys
 import traceback
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from automio.local.config import PlatformConfig, Token
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
@@ -60,6 +60,8 @@ KEPT_BYTES: Final = 64 * 1024 * 1024
 KEPT_KEYS: Final = 1000
 ALIVE_SECONDS: Final = 10.0
 """An empty line goes out when a stream was silent for so long, so that its reader does not give up."""
+_HELD: Final = 16
+"""Answers that wait for a reader, beside one for each worker."""
 _JSON: Final = "application/json; charset=utf-8"
 _STREAM: Final = "text/event-stream; charset=utf-8"
 _NO_ACCESS: Final = "no access to this connection"
@@ -308,10 +310,17 @@ class IntegrationEndpoints:
 
     async def _together(self, planned: list[Planned], kept: Kept | None, single: Request | None) -> Reply:
         answers: list[bytes] = [b""] * len(planned)
-        async for number, answer in self._answers(planned, kept):
+
+        async def done(number: int, answer: Answer) -> None:
             connection = planned[number].lane.connection
             ids = {"connection_id": connection.id, "organization_id": connection.organization}
             answers[number] = _envelope(answer, ids)
+
+        workers = [asyncio.create_task(work) for work in self._work(planned, kept, done)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            await _cancelled(workers)
         responses = b",".join(answers)
         if single is not None:
             used = str(planned[0].lane.connection.id) if planned else single.query.get("connection_id")
@@ -322,67 +331,79 @@ class IntegrationEndpoints:
     async def _stream(self, planned: list[Planned], kept: Kept | None, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", _STREAM.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        total = len(planned)
+        loop = asyncio.get_running_loop()
+        total, last = len(planned), loop.time()
 
-        async def write() -> None:
-            answers = self._answers(planned, kept)
-            waiting: asyncio.Task[tuple[int, Answer] | None] | None = None
+        async def write(lines: bytes, *, more: bool = True) -> None:
+            nonlocal last
+            last = loop.time()
+            await send({"type": "http.response.body", "body": lines, "more_body": more})
+
+        async def keep_alive() -> None:
+            while True:
+                await asyncio.sleep(max(0.0, last + ALIVE_SECONDS - loop.time()))
+                if loop.time() - last >= ALIVE_SECONDS:
+                    await write(b"\n")
+
+        async def run() -> None:
+            alive = asyncio.create_task(keep_alive())
             try:
-                while True:
-                    waiting = asyncio.ensure_future(_next(answers))
-                    while not (await asyncio.wait({waiting}, timeout=ALIVE_SECONDS))[0]:
-                        await send({"type": "http.response.body", "body": b"\n", "more_body": True})
-                    found = waiting.result()
-                    if found is None:
-                        break
-                    number, answer = found
-                    connection = planned[number].lane.connection
-                    line = (
-                        b'data: {"index":%d,"total":%d,"connection_id":%d,"organization_id":%d,"response":%b}\n\n'
-                        % (
-                            number,
-                            total,
-                            connection.id,
-                            connection.organization,
-                            _envelope(answer, {}),
-                        )
-                    )
-                    await send({"type": "http.response.body", "body": line, "more_body": True})
+                async with aclosing(self._answers(planned, kept)) as answers:
+                    async for some in answers:
+                        await write(b"".join(_line(planned[number], number, total, answer) for number, answer in some))
             finally:
-                if waiting is not None and not waiting.done():
-                    waiting.cancel()
-                    await asyncio.wait({waiting})
-                await answers.aclose()  # pyright: ignore[reportAttributeAccessIssue]
-            end = _dump({"completed": True, "total_processed": total})
-            await send({"type": "http.response.body", "body": b"data: %b\n\n" % end, "more_body": False})
+                await _cancelled([alive])
+            await write(b"data: %b\n\n" % _dump({"completed": True, "total_processed": total}), more=False)
 
         with suppress(_Gone):
-            await _unless_gone(write(), receive)
+            await _unless_gone(run(), receive)
 
-    async def _answers(self, planned: list[Planned], kept: Kept | None) -> AsyncIterator[tuple[int, Answer]]:
-        """(place, answer) in order of completion. As many workers for a connection as its lane has places."""
+    async def _answers(self, planned: list[Planned], kept: Kept | None) -> AsyncGenerator[list[tuple[int, Answer]]]:
+        """(place, answer) in order of completion: all that are there, at least one."""
+        ready: asyncio.Queue[tuple[int, Answer] | None] = asyncio.Queue(_HELD)
+
+        async def done(number: int, answer: Answer) -> None:
+            await ready.put((number, answer))
+
+        async def told(work: Coroutine[Any, Any, None]) -> None:
+            try:
+                await work
+            except Exception:
+                await ready.put(None)  # wakes the reader
+                raise
+
+        workers = [asyncio.create_task(told(work)) for work in self._work(planned, kept, done)]
+        try:
+            count = 0
+            while count < len(planned):
+                found = [await ready.get()]
+                while not ready.empty():
+                    found.append(ready.get_nowait())
+                if None in found:
+                    await asyncio.gather(*workers)  # raises what one of them raised
+                count += len(found)
+                yield [item for item in found if item is not None]
+        finally:
+            await _cancelled(workers)
+
+    def _work(
+        self, planned: list[Planned], kept: Kept | None, done: Callable[[int, Answer], Awaitable[None]]
+    ) -> list[Coroutine[Any, Any, None]]:
+        """What makes the calls and hand each answer on: for a connection as many as its lane has places."""
         groups: dict[Lane, deque[int]] = defaultdict(deque)
         for number, plan in enumerate(planned):
             groups[plan.lane].append(number)
-        ready: asyncio.Queue[tuple[int, Answer]] = asyncio.Queue(1)
 
         async def work(numbers: deque[int]) -> None:
             while numbers:
                 number = numbers.popleft()
-                await ready.put((number, await self._made(planned[number], number, kept, again=True)))
+                await done(number, await self._made(planned[number], number, kept, again=True))
 
-        workers = [
-            asyncio.create_task(work(numbers))
+        return [
+            work(numbers)
             for lane, numbers in groups.items()
             for _ in range(min(len(numbers), lane.integration.concurrency))
         ]
-        try:
-            for _ in planned:
-                yield await ready.get()
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
 
     async def _made(self, plan: Planned, number: int, kept: Kept | None, *, again: bool) -> Answer:
         providers = self._loops.current().providers
@@ -579,38 +600,55 @@ def _mirrored(answer: Answer, connection: ConnectionConfig) -> Reply:
     return Reply(status, _envelope(answer, {"connection_id": connection.id}), headers=wait)
 
 
+def _line(plan: Planned, number: int, total: int, answer: Answer) -> bytes:
+    """A line of a stream."""
+    connection = plan.lane.connection
+    return b'data: {"index":%d,"total":%d,"connection_id":%d,"organization_id":%d,"response":%b}\n\n' % (
+        number,
+        total,
+        connection.id,
+        connection.organization,
+        _envelope(answer, {}),
+    )
+
+
 def _envelope(answer: Answer, ids: Mapping[str, Any]) -> bytes:
-    value: dict[str, Any] = {"api_data": None}
-    text = ""
+    text, data, more = "", b"null", b""
     if answer.is_text:
         text = answer.text()
-        value["api_data"] = _data(answer, text)
+        data = _data(answer, text)
     elif answer.body:
-        value["api_data"] = base64.b64encode(answer.body).decode()
-        value["api_data_encoding"] = "base64"
-    value["api_response"] = {
+        data, more = b'"%b"' % base64.b64encode(answer.body), b',"api_data_encoding":"base64"'
+    response = {
         "status_code": answer.status,
         "text": text,
-        "headers": dict(answer.headers),
+        "headers": answer.headers,
         "url": answer.url,
         "ok": 200 <= answer.status < 400,
     }
-    return _dump(value | dict(ids))
+    for name, value in ids.items():
+        more += b',"%b":%d' % (name.encode(), value)
+    return b'{"api_data":%b,"api_response":%b%b}' % (data, _dump(response), more)
 
 
-def _data(answer: Answer, text: str) -> Any:
-    """The JSON value where the body is JSON, None where it says so and is not, else its text."""
+def _data(answer: Answer, text: str) -> bytes:
+    """JSON text: the body itself where it is JSON, null where it says so and is not, else its text."""
     says_json = answer.kind.endswith("json")
     if says_json or not answer.kind:
         try:
-            return from_json(text.encode("utf-8", "surrogatepass"), allow_inf_nan=False)
+            value = text.encode()
+            from_json(value, allow_inf_nan=False)
         except ValueError:
-            return None if says_json or not text else text
-    return text or None
+            return b"null" if says_json or not text else _dump(text)
+        return value if b"\n" not in value and b"\r" not in value else _dump(json.loads(value))  # a stream has lines
+    return _dump(text) if text else b"null"
 
 
 def _dump(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    try:
+        return to_json(value)
+    except ValueError:  # a half of a surrogate pair
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _succeeded(task: asyncio.Task[Answer]) -> bool:
@@ -624,8 +662,10 @@ class _Gone(Exception):
     """The client went away; nobody waits for an answer."""
 
 
-async def _next(answers: AsyncIterator[tuple[int, Answer]]) -> tuple[int, Answer] | None:
-    return await anext(answers, None)
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

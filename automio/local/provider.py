@@ -22,9 +22,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -173,26 +173,46 @@ def _headers(headers: Any) -> dict[str, str]:
 
 
 def _url(base: str, endpoint: Any, url_params: Any, params: Any) -> URL:
-    if not isinstance(endpoint, str) or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//|\\", endpoint):
+    if not isinstance(endpoint, str):
         raise BadCall("`endpoint` is a path below the integration's base URL")
     if not isinstance(url_params, Mapping | None) or not isinstance(params, Mapping | None):
         raise BadCall("`url_params` and `params` are objects")
+    pieces, names, query = _template(endpoint)
+    path = pieces[0]
+    for name, piece in zip(names, pieces[1:], strict=True):
+        path = f"{path}{_value(url_params or {}, name)}{piece}"
+    path = f"/{path}"
+    if names and ("/." in path or ".." in path or "%" in path):
+        _check_segments(path)
+    text = f"{base}{path}"
+    pairs = [*query, *_pairs(params)] if params else query
+    return URL(f"{text}?{urlencode(pairs)}" if pairs else text, encoded=True)
+
+
+@lru_cache(maxsize=512)
+def _template(endpoint: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The path's texts between the placeholders, the placeholders' names, the query's pairs. Raises BadCall."""
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//|\\", endpoint):
+        raise BadCall("`endpoint` is a path below the integration's base URL")
     path, _, query = endpoint.partition("?")
-    values = url_params or {}
-    for name in _PLACEHOLDER.findall(path):
-        if name not in values or isinstance(values[name], bool | Mapping | list) or values[name] in (None, ""):
-            raise BadCall(f"url_params has no value for {name!r} that can stand in a path")
-    segments = [
-        _PLACEHOLDER.sub(lambda found: quote(str(values[found[1]]), safe=""), segment)
-        for segment in path.removeprefix("/").split("/")
-    ]
-    written = [quote(segment, safe=_SAFE) for segment in segments]
-    for segment in written:
+    texts = _PLACEHOLDER.split(path.removeprefix("/"))
+    pieces = tuple(quote(text, safe=f"{_SAFE}/") for text in texts[::2])
+    _check_segments("x".join(pieces))
+    return pieces, tuple(texts[1::2]), tuple(parse_qsl(query, keep_blank_values=True))
+
+
+def _value(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
+    if isinstance(value, bool | Mapping | list) or value in (None, ""):
+        raise BadCall(f"url_params has no value for {name!r} that can stand in a path")
+    text = str(value)
+    return text if text.isascii() and text.isalnum() else quote(text.encode("utf-8", "replace"), safe="")
+
+
+def _check_segments(path: str) -> None:
+    for segment in path.split("/"):
         if any(part in (".", "..") for part in re.split(r"[/\\]", unquote(unquote(segment)))):
             raise BadCall("no segment of the path can be `.` or `..`")
-    pairs = [*parse_qsl(query, keep_blank_values=True), *_pairs(params or {})]
-    text = f"{base}/{'/'.join(written)}"
-    return URL(f"{text}?{urlencode(pairs)}" if pairs else text, encoded=True)
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -219,23 +239,23 @@ class Lane:
         self.integration = integration
         self.connection = connection
         self.secrets = _secrets(connection)
-        self._places = asyncio.Semaphore(integration.concurrency)
+        self.places = asyncio.Semaphore(integration.concurrency)
         self._space = 1 / integration.rate_limit if integration.rate_limit else 0.0
-        self._next = self._held = 0.0
+        self._next = 1e-9 if self._space else 0.0
+        self._held = 0.0
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for the right to send one request."""
-        async with self._places:
-            loop = asyncio.get_running_loop()
-            while True:
-                mine = max(self._next, loop.time())
-                self._next = mine + self._space
-                if mine > loop.time():
-                    await asyncio.sleep(mine - loop.time())
-                if loop.time() >= self._held:
-                    break  # else: held meanwhile, so take a new place behind
-            yield
+    async def turn(self) -> None:
+        """Wait for the right to send one request; to be called in one of the `places`."""
+        if not self._next:
+            return  # no rate, and never held
+        loop = asyncio.get_running_loop()
+        while True:
+            mine = max(self._next, loop.time())
+            self._next = mine + self._space
+            if mine > loop.time():
+                await asyncio.sleep(mine - loop.time())
+            if loop.time() >= self._held:
+                return  # else: held meanwhile, so take a new turn behind
 
     def hold(self, seconds: float) -> None:
         """No request before that time has gone."""
@@ -244,9 +264,11 @@ class Lane:
 
 
 def _secrets(connection: ConnectionConfig) -> tuple[bytes, ...]:
+    """What must not come back: of `Bearer abc` the part behind the scheme, which the whole contains."""
     found: set[str] = set()
     for _, value in connection.headers:
-        found |= {value, value.rpartition(" ")[2]}
+        part = value.rpartition(" ")[2]
+        found.add(part if len(part) >= _SHORTEST_SECRET else value)
     return tuple(sorted((text.encode() for text in found if len(text) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
@@ -268,7 +290,8 @@ class Providers:
         attempts = 3 if again and request.method == "GET" else 1
         while True:
             attempts -= 1
-            async with lane.place():
+            async with lane.places:
+                await lane.turn()
                 answer = await self._answer(lane, request)
             if answer.status not in BUSY or not answer.sent:
                 return answer
@@ -318,18 +341,22 @@ class Providers:
             if length is not None and length > self._largest and "Content-Encoding" not in response.headers:
                 response.close()
                 return _failed(502, f"the provider's answer is larger than {self._largest} bytes", url)
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > self._largest:
-                    response.close()
-                    return _failed(502, f"the provider's answer is larger than {self._largest} bytes", url)
+            if length is not None and "Content-Encoding" not in response.headers:
+                body = await response.read()
+            else:
+                found = bytearray()
+                async for chunk in response.content.iter_any():
+                    found += chunk
+                    if len(found) > self._largest:
+                        response.close()
+                        return _failed(502, f"the provider's answer is larger than {self._largest} bytes", url)
+                body = bytes(found)
             headers = {
-                _without(name, lane.secrets): _without(value, lane.secrets)
+                name: _without(value, lane.secrets)
                 for name, value in response.headers.items()
                 if name.lower() not in _NOT_BACK
             }
-            return Answer(response.status, headers, _clean(bytes(body), lane.secrets), _without(str(url), lane.secrets))
+            return Answer(response.status, headers, _clean(body, lane.secrets), _without(str(url), lane.secrets))
 
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
@@ -366,5 +393,6 @@ def _clean(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
 
 def _without(text: str, secrets: tuple[bytes, ...]) -> str:
     for secret in secrets:
-        text = text.replace(secret.decode(), "<hidden>")
+        if (found := secret.decode()) in text:
+            text = text.replace(found, "<hidden>")
     return text
