@@ -1,4 +1,5 @@
-"""Requests of api.integrations -> calls to the providers of platform.toml -> answers. Next: provider.py. Hooked into platform.py.
+"""Requests of api.integrations -> calls to the providers of platform.toml -> answers. Hooked into platform.py. Next:
+connections.py (who may), provider.py (the calls), envelope.py (the answers).
 
 | request                                                        | answer                                              |
 |----------------------------------------------------------------|-----------------------------------------------------|
@@ -10,10 +11,8 @@
 | POST …/{id}/parallel_call/, …/parallel_call_for_connection/    | all answers, in the order of `data_list`; always 200 |
 | POST …/{id}/parallel_call/ with `streaming: true`              | a line for each answer, in order of completion      |
 
-**Who may use which connection.** A token uses the connections of its organization, and those of another organization that
-name one of the token's apps in `apps` (with X-App-Id: that app). Every other connection is answered like one that does not
-exist: 403. A connection is named by its id or its name; the caller's own come first. Without one it is the organization's
-first. Connections are looked up before anything is sent: a request with one that is refused sends nothing.
+**Who may use which connection** is connections.py's to say. Connections are looked up before anything is sent: a request with
+one that is refused sends nothing.
 
 **Bounds.** Each connection has its lane (provider.py), shared by all requests of the process; a request has one worker for each
 place in a lane, so what waits costs nothing but its own text. A stream whose reader is slow holds one answer for each worker
@@ -28,7 +27,6 @@ request is refused (422). More than KEPT_BYTES are not kept: the oldest go first
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import json
 import os
@@ -37,14 +35,22 @@ import traceback
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
-from urllib.parse import parse_qs, urlencode
-
-from pydantic_core import from_json, to_json
 
 from automio.local.config import PlatformConfig, Token
+from automio.local.connections import (
+    Refusal,
+    Request,
+    connection_for,
+    connections_of_table,
+    own_connections,
+    page_url,
+    positive,
+    request_of,
+)
+from automio.local.envelope import Reply, dump, envelope, mirrored
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
 from automio.local.multipart import NotMultipart, read_form
 from automio.local.provider import Answer, BadCall, Lane, Outgoing, Providers, outgoing
@@ -62,42 +68,9 @@ ALIVE_SECONDS: Final = 10.0
 """An empty line goes out when a stream was silent for so long, so that its reader does not give up."""
 _HELD: Final = 16
 """Answers that wait for a reader, beside one for each worker."""
-_JSON: Final = "application/json; charset=utf-8"
 _STREAM: Final = "text/event-stream; charset=utf-8"
-_NO_ACCESS: Final = "no access to this connection"
-_NO_BODY: Final = frozenset({204, 205, 304})
 _MOST: Final = 100
 """Integrations on a page."""
-
-
-class Refusal(Exception):
-    """The platform's no: {"detail": …}."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole answer."""
-
-    status: int
-    body: bytes
-    kind: str = _JSON
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What came, read as far as every endpoint needs it."""
-
-    token: Token
-    app: int | None
-    query: Mapping[str, str]
-    headers: Mapping[bytes, bytes]
-    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +95,7 @@ class Kept:
         """Bytes of the answers."""
         if self._size[0] != len(self.tasks):
             bodies = sum(len(task.result().body) for task in self.tasks.values() if _succeeded(task))
-            self._size = len(self.tasks), 500 * len(self.tasks) + bodies
+            self._size = len(self.tasks) if self.is_idle else -1, 500 * len(self.tasks) + bodies
         return self._size[1]
 
     @property
@@ -153,10 +126,10 @@ class IntegrationEndpoints:
             await send(message)
 
         try:
-            request = _request(token, scope)
+            request = request_of(token, scope)
             reply = await self._route(path, request, scope, receive, begin)
         except Refusal as refusal:
-            reply = Reply(refusal.status, _dump({"detail": refusal.detail}))
+            reply = Reply(refusal.status, dump({"detail": refusal.detail}))
         except _Gone:
             return
         except Exception as error:
@@ -165,7 +138,7 @@ class IntegrationEndpoints:
             if os.environ.get("AUTOMIO_DEBUG"):
                 traceback.print_exception(error, file=sys.stderr)
             detail = "internal error; start with AUTOMIO_DEBUG=1 to see it"
-            reply = Reply(500, _dump({"detail": detail}))
+            reply = Reply(500, dump({"detail": detail}))
         if reply is None:
             return
         headers = [(b"content-type", reply.kind.encode()), (b"content-length", b"%d" % len(reply.body))]
@@ -189,8 +162,8 @@ class IntegrationEndpoints:
         if integration is None:
             raise Refusal(404, "no integration of this id")
         if allowed == "GET":
-            reading = {"": self._one, "get_connections": _own, "table_connections": _of_table}
-            return Reply(200, _dump(reading[name](integration, request)))
+            reading = {"": self._one, "get_connections": own_connections, "table_connections": connections_of_table}
+            return Reply(200, dump(reading[name](integration, request)))
         body, files = await self._body(request, receive)
         if name == "call":
             work = self._call(integration, request, body, files)
@@ -206,22 +179,22 @@ class IntegrationEndpoints:
     # What there is.
 
     def _page(self, request: Request) -> Reply:
-        number, size = _positive(request, "page", 1, 1_000_000), _positive(request, "per_page", 20, _MOST)
+        number, size = positive(request, "page", 1, 1_000_000), positive(request, "per_page", 20, _MOST)
         everything = list(self._integrations.values())
         results = [self._one(item, request) for item in everything[(number - 1) * size : number * size]]
         more, less = number * size < len(everything), number > 1
         value = {
             "count": len(everything),
-            "next": _page_url(request, number + 1, size) if more else None,
-            "previous": _page_url(request, number - 1, size) if less else None,
+            "next": page_url(request, number + 1, size) if more else None,
+            "previous": page_url(request, number - 1, size) if less else None,
             "results": results,
         }
-        return Reply(200, _dump(value))
+        return Reply(200, dump(value))
 
     def _one(self, integration: IntegrationConfig, request: Request) -> Any:
         if "connection_id" in request.query:
-            _connection(integration, request, request.query["connection_id"], None)
-        own = [one["id"] for one in _own(integration, request)]
+            connection_for(integration, request, request.query["connection_id"], None)
+        own = [one["id"] for one in own_connections(integration, request)]
         return {
             "integration_id": integration.id,
             "name": integration.name,
@@ -258,7 +231,7 @@ class IntegrationEndpoints:
         body: Mapping[str, Any],
         files: list[tuple[str, Any, Any]],
     ) -> Reply:
-        connection = _connection(
+        connection = connection_for(
             integration, request, request.query.get("connection_id"), request.query.get("organization_id")
         )
         call = _outgoing(
@@ -267,7 +240,7 @@ class IntegrationEndpoints:
         kept = self._kept(request, body.get("method"), _digest(integration.id, request.query, body, files))
         planned = Planned(self._loops.current().lane(integration, connection), call)
         answer = await self._made(planned, 0, kept, again=False)
-        return _mirrored(answer, connection)
+        return mirrored(answer, connection)
 
     def _plan(
         self, integration: IntegrationConfig, request: Request, body: Mapping[str, Any], *, single: bool
@@ -290,7 +263,7 @@ class IntegrationEndpoints:
                 raise Refusal(400, f"data_list[{number}]: an id is a number or a text")
             connection = found.get((name, organization))
             if connection is None:
-                connection = found[name, organization] = _connection(integration, request, name, organization)
+                connection = found[name, organization] = connection_for(integration, request, name, organization)
             params = item.get("params")
             if not isinstance(params, dict | None):
                 raise Refusal(400, f"data_list[{number}]: `params` is an object")
@@ -314,7 +287,7 @@ class IntegrationEndpoints:
         async def done(number: int, answer: Answer) -> None:
             connection = planned[number].lane.connection
             ids = {"connection_id": connection.id, "organization_id": connection.organization}
-            answers[number] = _envelope(answer, ids)
+            answers[number] = envelope(answer, ids)
 
         workers = [asyncio.create_task(work) for work in self._work(planned, kept, done)]
         try:
@@ -324,9 +297,9 @@ class IntegrationEndpoints:
         responses = b",".join(answers)
         if single is not None:
             used = str(planned[0].lane.connection.id) if planned else single.query.get("connection_id")
-            return Reply(200, b'{"responses":[%b],"connection_id":%b}' % (responses, _dump(used)))
+            return Reply(200, b'{"responses":[%b],"connection_id":%b}' % (responses, dump(used)))
         counts = Counter(str(plan.lane.connection.id) for plan in planned)
-        return Reply(200, b'{"responses":[%b],"connections_used":%b}' % (responses, _dump(counts)))
+        return Reply(200, b'{"responses":[%b],"connections_used":%b}' % (responses, dump(counts)))
 
     async def _stream(self, planned: list[Planned], kept: Kept | None, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", _STREAM.encode()), (b"cache-control", b"no-store")]
@@ -350,10 +323,10 @@ class IntegrationEndpoints:
             try:
                 async with aclosing(self._answers(planned, kept)) as answers:
                     async for some in answers:
-                        await write(b"".join(_line(planned[number], number, total, answer) for number, answer in some))
+                        await write(b"".join(line(planned[number], number, total, answer) for number, answer in some))
             finally:
                 await _cancelled([alive])
-            await write(b"data: %b\n\n" % _dump({"completed": True, "total_processed": total}), more=False)
+            await write(b"data: %b\n\n" % dump({"completed": True, "total_processed": total}), more=False)
 
         with suppress(_Gone):
             await _unless_gone(run(), receive)
@@ -468,74 +441,19 @@ class _Loop:
 _POSTS: Final = ("call", "parallel_call", "parallel_call_for_connection")
 
 
-# Who may.
+# From the wire.
 
 
-def _may_use(connection: ConnectionConfig, request: Request) -> bool:
-    if connection.organization == request.token.organization:
-        return True
-    apps = request.token.apps if request.app is None else request.token.apps & {request.app}
-    return not apps.isdisjoint(connection.apps)
-
-
-def _connection(integration: IntegrationConfig, request: Request, name: Any, organization: Any) -> ConnectionConfig:
-    """The connection that a call names. Raises Refusal, the same for what is another's and what does not exist."""
-    wanted = None if organization in (None, "") else str(organization)
-    usable = [
-        one
-        for one in integration.connections
-        if _may_use(one, request) and (wanted is None or str(one.organization) == wanted)
-    ]
-    own = [one for one in usable if one.organization == request.token.organization]
-    if name is None or name == "":
-        found = own[:1] or (usable[:1] if wanted is not None else [])
-        if not found:
-            raise Refusal(403, "no connected account that this token may use")
-        return found[0]
-    text = str(name)
-    by_id = [one for one in usable if str(one.id) == text]
-    named = by_id or [one for one in own if one.name == text] or [one for one in usable if one.name == text]
-    if not named:
-        raise Refusal(403, _NO_ACCESS)
-    if len(named) > 1:
-        raise Refusal(400, "several organizations have a connection of this name; give its id or organization_id")
-    return named[0]
-
-
-def _own(integration: IntegrationConfig, request: Request) -> list[dict[str, Any]]:
-    mine = (one for one in integration.connections if one.organization == request.token.organization)
-    return [{"id": one.id, "name": one.name} for one in mine]
-
-
-def _of_table(integration: IntegrationConfig, request: Request) -> dict[str, list[dict[str, Any]]]:
-    text = request.query.get("app_id", "")
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise Refusal(400, "the query parameter `app_id` is needed: the integer id of an app")
-    app = int(text)
-    if app not in request.token.apps:
-        raise Refusal(403, f"this token does not open app {app}")
-    found: dict[str, list[dict[str, Any]]] = {}
-    for one in integration.connections:
-        if one.organization == request.token.organization or app in one.apps:
-            found.setdefault(str(one.organization), []).append({"id": one.id, "name": one.name})
-    return found
-
-
-# From and to the wire.
-
-
-def _request(token: Token, scope: Scope) -> Request:
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    if any(len(values) > 1 for values in query.values()):
-        raise Refusal(400, "a query parameter stands there twice")
-    headers = dict(scope["headers"])
-    text = headers.get(b"x-app-id", b"").decode("latin-1")
-    app = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-    if app is not None and app not in token.apps:
-        raise Refusal(403, f"this token does not open app {app}")
-    host = headers.get(b"host", b"127.0.0.1").decode("latin-1")
-    target = f"{scope.get('scheme', 'http')}://{host}{scope['path']}"
-    return Request(token, app, {name: values[0] for name, values in query.items()}, headers, target)
+def line(plan: Planned, number: int, total: int, answer: Answer) -> bytes:
+    """A line of a stream."""
+    connection = plan.lane.connection
+    return b'data: {"index":%d,"total":%d,"connection_id":%d,"organization_id":%d,"response":%b}\n\n' % (
+        number,
+        total,
+        connection.id,
+        connection.organization,
+        envelope(answer, {}),
+    )
 
 
 def _outgoing(
@@ -563,92 +481,12 @@ def _outgoing(
         raise Refusal(400, str(fault)) from None
 
 
-def _positive(request: Request, name: str, default: int, most: int) -> int:
-    text = request.query.get(name, "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text) > 0):
-        raise Refusal(400, f"`{name}` is a number from 1")
-    return min(int(text), most)
-
-
-def _page_url(request: Request, page: int, size: int) -> str:
-    return f"{request.target}?{urlencode({'page': page, 'per_page': size})}"
-
-
 def _digest(integration: str, query: Mapping[str, str], body: Mapping[str, Any], files: list[Any]) -> bytes:
     text = json.dumps([integration, dict(query), body], sort_keys=True, default=str).encode("utf-8", "replace")
     digest = hashlib.sha256(text)
     for name, content, more in files:
         digest.update(f"{name}{more}".encode("utf-8", "replace") + content)
     return digest.digest()
-
-
-def _mirrored(answer: Answer, connection: ConnectionConfig) -> Reply:
-    """The answer to /call/. A binary body goes out as it came; everything else in the envelope, with the provider's status."""
-    wait = {name: value for name, value in answer.headers.items() if name.lower() == "retry-after"}
-    if answer.body and not answer.is_text and 200 <= answer.status < 300:
-        more = {
-            name: value
-            for name, value in answer.headers.items()
-            if name.lower() not in ("content-type", "date", "server", "content-length")
-        }
-        more["X-Automio-Url"] = answer.url
-        more["X-Automio-Connection-Id"] = str(connection.id)
-        return Reply(answer.status, answer.body, answer.headers.get("Content-Type", "application/octet-stream"), more)
-    status = 200 if answer.status in _NO_BODY or answer.status < 200 else answer.status
-    return Reply(status, _envelope(answer, {"connection_id": connection.id}), headers=wait)
-
-
-def _line(plan: Planned, number: int, total: int, answer: Answer) -> bytes:
-    """A line of a stream."""
-    connection = plan.lane.connection
-    return b'data: {"index":%d,"total":%d,"connection_id":%d,"organization_id":%d,"response":%b}\n\n' % (
-        number,
-        total,
-        connection.id,
-        connection.organization,
-        _envelope(answer, {}),
-    )
-
-
-def _envelope(answer: Answer, ids: Mapping[str, Any]) -> bytes:
-    text, data, more = "", b"null", b""
-    if answer.is_text:
-        text = answer.text()
-        data = _data(answer, text)
-    elif answer.body:
-        data, more = b'"%b"' % base64.b64encode(answer.body), b',"api_data_encoding":"base64"'
-    response = {
-        "status_code": answer.status,
-        "text": text,
-        "headers": answer.headers,
-        "url": answer.url,
-        "ok": 200 <= answer.status < 400,
-    }
-    for name, value in ids.items():
-        more += b',"%b":%d' % (name.encode(), value)
-    return b'{"api_data":%b,"api_response":%b%b}' % (data, _dump(response), more)
-
-
-def _data(answer: Answer, text: str) -> bytes:
-    """JSON text: the body itself where it is JSON, null where it says so and is not, else its text."""
-    says_json = answer.kind.endswith("json")
-    if says_json or not answer.kind:
-        try:
-            value = text.encode()
-            from_json(value, allow_inf_nan=False)
-        except ValueError:
-            return b"null" if says_json or not text else _dump(text)
-        return value if b"\n" not in value and b"\r" not in value else _dump(json.loads(value))  # a stream has lines
-    return _dump(text) if text else b"null"
-
-
-def _dump(value: Any) -> bytes:
-    try:
-        return to_json(value)
-    except ValueError:  # a half of a surrogate pair
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _succeeded(task: asyncio.Task[Answer]) -> bool:
