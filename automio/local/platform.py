@@ -464,6 +464,8 @@ def page(config: PlatformConfig) -> str:
 <td>an organization's rows of one app; <code>Authorization: App-Token &lt;token&gt;</code></td></tr>
 <tr><td><code>POST {HASURA}</code></td><td>every row, for the admin; {admin}</td></tr>
 <tr><td><code>POST {QUERIES[0]}</code>, <code>{QUERIES[1]}</code></td><td>metadata and <code>run_sql</code>, for the admin</td></tr>
+<tr><td><code>GET /api/integrations/</code></td>
+<td>the HTTP services that calls are passed to, and below it the calls; <code>Authorization: App-Token &lt;token&gt;</code></td></tr>
 <tr><td><code>GET /healthz</code></td><td>that this process answers</td></tr>
 </table>
 <h2>Tokens of platform.toml</h2>

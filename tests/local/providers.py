@@ -46,8 +46,13 @@ async def provider(handler: Handler) -> AsyncIterator[str]:
 
 
 def configured(base_url: str, more: str = "", extra: str = "") -> PlatformConfig:
+    """The configuration in `text_of`."""
+    return read_platform(text_of(base_url, more, extra), Path("platform.toml"), {})
+
+
+def text_of(base_url: str, more: str = "", extra: str = "") -> str:
     """`shop`: two organizations with connections of the same name; 3 is granted to app 130. `more` are keys of the integration."""
-    text = f"""{TOKENS}
+    return f"""{TOKENS}
 [[integrations]]
 id = "shop"
 name = "Shop"
@@ -71,7 +76,6 @@ apps = [130]
 headers = {{ Authorization = "Bearer secret-of-three" }}
 {extra}
 """
-    return read_platform(text, Path("platform.toml"), {})
 
 
 @asynccontextmanager

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,10 +18,12 @@ import pytest
 from aiohttp import web
 
 from automio.errors import IntegrationAccessDenied, IntegrationError, StreamBroken, TransportError
+from automio.local import integrations
+from automio.local.provider import Answer
 from automio.services.integrations import Integrations
 from automio.wrapper import API
 
-from .providers import configured, platform, provider, shop
+from .providers import configured, platform, provider, shop, text_of
 
 CALL = {"method": "GET", "endpoint": "/x", "request_headers": {}, "request_params": {}, "data": {}}
 
@@ -666,26 +671,100 @@ async def test_what_is_in_flight_ends_when_the_client_goes(way: str) -> None:
         assert begun == ended == (1 if way == "call" else 3)
 
 
-async def test_a_platform_that_dies_is_told() -> None:
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from automio.local.config import read_platform
+from automio.local.platform import Platform
+from automio.local.server import http_server, listening, url_of
+
+async def main():
+    app = Platform(read_platform(sys.stdin.read(), Path("platform.toml"), {}), None)
+    with listening("127.0.0.1", 0) as listener:
+        async with http_server(app, listener):
+            print(url_of(listener), flush=True)
+            await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("way", ["stream", "parallel"])
+async def test_a_platform_that_is_killed_is_told(way: str, root: Path) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
         return web.json_response(1)
 
-    async with AsyncExitStack() as outer:
-        address = await outer.enter_async_context(provider(answer))
-        async with AsyncExitStack() as inner:
-            url = await inner.enter_async_context(platform(configured(address, "concurrency = 1")))
-            api = await outer.enter_async_context(api_of(url))
-            stream = api.integrations.parallel_call_stream_async("shop", "GET", "/", [{}] * 2000, 11)
-            assert (await anext(stream))["data"] == 1
-            closing = asyncio.create_task(inner.aclose())
-            with pytest.raises(StreamBroken) as caught:
-                async for _ in stream:
+    async with provider(answer) as address:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED, stdin=-1, stdout=-1, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+        )
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(text_of(address, "concurrency = 1").encode())
+        process.stdin.close()
+        async with api_of((await process.stdout.readline()).decode().strip()) as api:
+            it = api.integrations
+            if way == "stream":
+                stream = it.parallel_call_stream_async("shop", "POST", "/", [{}] * 2000, 11)
+                assert (await anext(stream))["data"] == 1
+                process.kill()
+                with pytest.raises(StreamBroken) as caught:
+                    async for _ in stream:
+                        pass
+                assert 0 < caught.value.received < 2000
+            else:
+                task = asyncio.ensure_future(
+                    it.parallel_call_async("shop", "POST", "/", [{"connection_id": 11}] * 2000)
+                )
+                await asyncio.sleep(0.3)
+                process.kill()
+                with pytest.raises(TransportError) as error:
+                    await task
+                assert error.value.sent
+            await process.wait()
+            with pytest.raises(TransportError) as error:
+                await it.call_async("shop", "POST")
+            assert not error.value.sent
+
+
+async def test_a_silent_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrations, "ALIVE_SECONDS", 0.1)
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(1)
+        return web.json_response(1)
+
+    async with shop(slow) as url, api_of(url) as api:
+        stream = api.integrations.parallel_call_stream_async("shop", "GET", "/", [{}], 11, timeout=0.5)
+        assert [one.get("data") for one in [item async for item in stream]] == [1, None]
+
+
+@pytest.mark.parametrize("way", ["call", "parallel", "stream"])
+async def test_a_fault_of_our_own_is_told(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 0
+
+    async def broken(self: Any, *arguments: Any, **more: Any) -> Any:
+        nonlocal count
+        count += 1
+        if way == "call" or count == 30:
+            raise RuntimeError("secret thoughts")
+        await asyncio.sleep(0)
+        return Answer(200, {}, b"1", "http://p/")
+
+    monkeypatch.setattr("automio.local.provider.Providers.call", broken)
+    async with shop(echo) as url, api_of(url) as api:
+        it = api.integrations
+        with pytest.raises(StreamBroken if way == "stream" else IntegrationError) as caught:
+            if way == "call":
+                await it.call_async("shop", "POST")
+            elif way == "parallel":
+                await it.parallel_call_async("shop", "GET", "/", [{"connection_id": 11}] * 100)
+            else:
+                async for _ in it.parallel_call_stream_async("shop", "GET", "/", [{}] * 100, 11):
                     pass
-            assert 0 < caught.value.received < 2000
-            await closing
-        with pytest.raises(TransportError):
-            await api.integrations.call_async("shop", "POST")
+        assert "secret thoughts" not in str(caught.value)
+        if way != "stream":
+            assert caught.value.status == 500
 
 
 async def test_two_organizations_with_the_same_names_see_their_own() -> None:
