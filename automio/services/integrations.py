@@ -104,14 +104,14 @@ class Integrations:
         )
         return page_of(answer_object(reply), source)
 
-    def my_connections(self, integration: AnyIntegration) -> Connections:
+    def my_connections(self, integration_id: AnyIntegration) -> Connections:
         """The connected accounts of the caller's organization. Raises IntegrationError."""
-        return run_sync(self.my_connections_async(integration))
+        return run_sync(self.my_connections_async(integration_id))
 
-    async def my_connections_async(self, integration: AnyIntegration) -> Connections:
+    async def my_connections_async(self, integration_id: AnyIntegration) -> Connections:
         """`my_connections` for async code."""
         source = "integrations.my_connections"
-        value = await self._get(f"{integration_path(integration, source)}/get_connections/", {}, source)
+        value = await self._get(f"{integration_path(integration_id, source)}/get_connections/", {}, source)
         own = self._settings.organization_id
         return Connections({own: connections_of(value, own, source)})
 

@@ -556,6 +556,28 @@ def test_every_method_has_its_twin() -> None:
         assert one.__kwdefaults__ == two.__kwdefaults__ and one.__defaults__ == two.__defaults__
 
 
+async def test_a_closed_client_says_so(serve: Any) -> None:
+    async with asked(serve, of_json(enveloped(1))) as (api, fake):
+        await api.call_async("x")
+    with pytest.raises(TransportError, match="closed"):
+        await api.call_async("x")
+    with pytest.raises(TransportError, match="closed"):
+        await anext(api.parallel_call_stream_async("x", "GET", "/", [{}]))
+    assert len(fake.seen) == 1
+
+
+def test_nothing_is_opened_before_the_first_call() -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys; from automio.wrapper import API; api = API(app_token='t', hasura_graphql_endpoint=None); "
+        "assert 'aiohttp' not in sys.modules and 'automio.services.integrations' not in sys.modules; "
+        "api.integrations; import threading; assert threading.active_count() == 1; api.close()"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+
+
 # Streams.
 
 
