@@ -52,6 +52,7 @@ class Settings:
     action_id: str | None = None
     task_id: str | None = None
     organization_id: int | None = None
+    connection_id: str | None = None
     hasura_graphql_endpoint: str | None = None
     hasura_graphql_admin_secret: str | None = None
     cache_service_url: str | None = None
@@ -230,6 +231,7 @@ _VARIABLES: Final = {
     "action_id": ("ACTION_ID", _name),
     "task_id": ("TASK_ID", _name),
     "organization_id": ("ORGANIZATION_ID", _organization),
+    "connection_id": ("CONNECTION_ID", _name),
     "hasura_graphql_endpoint": ("HASURA_GRAPHQL_ENDPOINT", _endpoint),
     "hasura_graphql_admin_secret": ("HASURA_GRAPHQL_ADMIN_SECRET", _text),
     "cache_service_url": ("CACHE_SERVICE_URL", _url),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from automio.runtime.chain import Middleware
     from automio.services.cache import Cache, WhenDown
+    from automio.services.integrations import Integrations
     from automio.services.plugins import Plugins
     from automio.services.tasks import Task
 
@@ -47,6 +49,7 @@ class API:
         action_id: str | int | None | Unset = UNSET,
         task_id: str | int | None | Unset = UNSET,
         organization_id: int | None | Unset = UNSET,
+        connection_id: int | str | None | Unset = UNSET,
         hasura_graphql_endpoint: str | None | Unset = UNSET,
         hasura_graphql_admin_secret: str | None | Unset = UNSET,
         cache_service_url: str | None | Unset = UNSET,
@@ -69,6 +72,7 @@ class API:
             action_id=action_id,
             task_id=task_id,
             organization_id=organization_id,
+            connection_id=connection_id,
             hasura_graphql_endpoint=hasura_graphql_endpoint,
             hasura_graphql_admin_secret=hasura_graphql_admin_secret,
             cache_service_url=cache_service_url,
@@ -94,6 +98,13 @@ class API:
     def task_id(self) -> str:
         """TASK_ID, else one that this API() made for itself."""
         return self.settings.task_id or str(uuid4())
+
+    @cached_property
+    def integrations(self) -> Integrations:
+        """Calls to providers through the platform: services/integrations.py."""
+        from automio.services.integrations import Integrations
+
+        return Integrations(self._client, self._platform)
 
     @cached_property
     def app_cache(self) -> Cache:
@@ -197,3 +208,19 @@ class API:
     ) -> None:
         if self._ambient.exit():
             await self.aclose()
+
+
+_HOMES = {
+    "ApiResponse": ("automio.services.integration_values", "ApiResponse"),
+    "ParallelCallResponse": ("automio.services.integration_values", "ParallelCallResponse"),
+    "IntegrationAccessDeniedError": ("automio.errors", "IntegrationAccessDenied"),
+}
+"""Names that the published client has here; loaded when they are first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = globals()[name] = getattr(import_module(module), attribute)
+    return value

@@ -17,6 +17,7 @@
     column = "organization_id"
     [server]
     max_body_bytes = 33554432
+    [[integrations]]                 # HTTP services that calls are passed to: integration_config.py
     [[plugins]]                      # any number
     namespace = "prices"             # the interface
     integration = "allegro_sandbox"
@@ -46,6 +47,7 @@ from pathlib import Path
 from typing import Any
 
 from automio.errors import ConfigError, Diagnostic
+from automio.local.integration_config import IntegrationConfig, read_integrations
 
 FILE = "platform.toml"
 CONVENTIONS = ("hasura-default", "graphql-default")
@@ -56,7 +58,7 @@ ORGANIZATIONS = range(-(2**31), 2**31)
 
 _TOP = (
     *("tokens", "admin_secret", "admin_secret_env", "unauthorized_role", "database", "tenancy", "server"),
-    *("plugins", "notifications"),
+    *("integrations", "plugins", "notifications"),
 )
 _TOKEN = ("token", "env", "organization", "apps")
 _PLUGIN = ("namespace", "integration", "organization", "path", "interface", "connection_ids", "enabled")
@@ -107,6 +109,7 @@ class PlatformConfig:
     live_interval_ms: int = 1000
     tenant_column: str = "organization_id"
     max_body_bytes: int = 32 * 1024 * 1024
+    integrations: tuple[IntegrationConfig, ...] = ()
     plugins: tuple[Plugin, ...] = ()
     inbox_path: str = ".automio/notifications"
 
@@ -168,7 +171,9 @@ def _syntax_fault(message: str, text: str, path: Path) -> Diagnostic:
 
 def _shown(source: str) -> str:
     """A line for a message: "" when it may hold a secret."""
-    return "" if "=" in source and re.search(r"token|secret", source) else source
+    return (
+        "" if "=" in source and re.search(r"token|secret|header|authorization|key", source, re.IGNORECASE) else source
+    )
 
 
 class _Reader:
@@ -203,6 +208,7 @@ class _Reader:
             max_body_bytes=self.number(
                 server, ("server", "max_body_bytes"), range(1024, 2**31), default.max_body_bytes
             ),
+            integrations=read_integrations(self, value.get("integrations", [])),
             plugins=self.plugins(value.get("plugins", [])),
             inbox_path=self.text(tables["notifications"], ("notifications", "inbox"), default.inbox_path),
         )
@@ -394,14 +400,30 @@ _KEY = re.compile(r"""(\s*)(["']?)([\w-]+)\2\s*[=.]""")
 def key_places(text: str) -> dict[_Place, tuple[int, int]]:
     """Where each key and table stands, (line, column) from 1; list tables carry their number: ("tokens", 0, "env")."""
     places: dict[_Place, tuple[int, int]] = {}
+    numbers: dict[_Place, int] = {}
     table: _Place = ()
+
+    def numbered(names: list[str]) -> _Place:
+        """The way to a table, through the latest element of each list on it."""
+        found: _Place = ()
+        for name in names:
+            found = (*found, name)
+            if found in numbers:
+                found = (*found, numbers[found])
+        return found
+
     for line, source in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(source):
-            table = tuple(header[3].split("."))
-            places.setdefault(table, (line, len(header[1]) + 1))
+            names = header[3].split(".")
             if header[2] == "[[":
-                table = (*table, sum(1 for place in places if place[:-1] == table and isinstance(place[-1], int)))
+                table = (*numbered(names[:-1]), names[-1])
+                places.setdefault(table, (line, len(header[1]) + 1))
+                numbers[table] = numbers.get(table, -1) + 1
+                table = (*table, numbers[table])
                 places[table] = (line, len(header[1]) + 1)
+            else:
+                table = numbered(names)
+                places.setdefault(table, (line, len(header[1]) + 1))
         elif key := _KEY.match(source):
             places.setdefault((*table, key[3]), (line, len(key[1]) + 1))
     return places

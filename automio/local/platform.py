@@ -7,6 +7,7 @@
 | the same two, as WebSockets               | in connection_init        | queries, mutations, subscriptions: websocket.py   |
 | POST /v1/metadata, /v2/query, /v1/query   | the same                  | metadata and `run_sql` (hasura.py)                |
 | cache, tasks, notifications, plugins      | App-Token or Bearer       | the token's organization's: companions.py         |
+| [/api]/integrations/…                     | `Authorization: App-Token`| calls to providers: integrations.py               |
 | GET /, /healthz                           | anybody                   | what is served; that the database answers         |
 
 Written on ASGI itself: between the socket and the engine stand a dictionary look-up for the route, one for the token and
@@ -63,6 +64,7 @@ from automio.local.requests import Request
 
 if TYPE_CHECKING:
     from automio.engine.engine import Caller, Engine
+    from automio.local.integrations import IntegrationEndpoints
     from automio.local.websocket import Admitted
 
 Scope = MutableMapping[str, Any]
@@ -107,6 +109,7 @@ class Platform:
             _digest(token.token.encode()): (token, Caller(role="admin", organization=token.organization))
             for token in config.tokens
         }
+        self.integrations: IntegrationEndpoints | None = None
         self.routes: dict[str, tuple[str, Callable[[Scope, Receive], Awaitable[tuple[int, bytes, bytes]]]]] = {
             GATEWAY: ("POST", self._gateway),
             HASURA: ("POST", self._hasura),
@@ -159,6 +162,9 @@ class Platform:
         path: str = scope["path"]
         plain = _plain(path)
         companion = plain not in self.routes and self.companions.serves(_raw_path(scope))
+        if not companion and f"{plain}/".startswith("/integrations/"):
+            await self._integrations(plain, scope, receive, send)
+            return
         try:
             allowed, handler = self.routes.get(plain, ("", None))
             if companion:
@@ -177,6 +183,21 @@ class Platform:
         headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _integrations(self, plain: str, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            token, _ = self._token(dict(scope["headers"]))
+            if self.integrations is None:
+                from automio.local.integrations import IntegrationEndpoints
+
+                self.integrations = IntegrationEndpoints(self.config)
+        except Refused as refusal:
+            body = _dump({"detail": refusal.body["error"]})
+            headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            return
+        await self.integrations.serve(plain, token, scope, receive, send)
 
     async def _gateway(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         headers = dict(scope["headers"])
@@ -217,7 +238,9 @@ class Platform:
         return status, _JSON, json.dumps(value, separators=(",", ":")).encode()
 
     async def close(self) -> None:
-        """Let go of what the companions opened."""
+        """Close what was opened for requests: connections to providers and the cache. The engine is not ours."""
+        if self.integrations is not None:
+            await self.integrations.close()
         await self.companions.close()
 
     async def _health(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
@@ -474,6 +497,8 @@ def page(config: PlatformConfig) -> str:
 <tr><td><code>POST {QUERIES[0]}</code>, <code>{QUERIES[1]}</code></td><td>metadata and <code>run_sql</code>, for the admin</td></tr>
 <tr><td><code>GET /get/&lt;key&gt;/</code>, <code>POST /set/</code>, …</td>
 <td>the cache service (<code>CACHE_SERVICE_URL</code> is this address), task progress, notifications, plugins</td></tr>
+<tr><td><code>GET /api/integrations/</code></td>
+<td>the HTTP services that calls are passed to, and below it the calls; <code>Authorization: App-Token &lt;token&gt;</code></td></tr>
 <tr><td><code>GET /healthz</code></td><td>that this process answers</td></tr>
 </table>
 <h2>Tokens of platform.toml</h2>

@@ -15,6 +15,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ from automio.runtime.http import plain
 from automio.runtime.wire import BUSY, CONNECT_SECONDS, Busy, again, failure, retry_after, session_arguments, user_agent
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LARGE: Final = 2**20
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes that one line of a stream may have."""
 
@@ -198,7 +200,7 @@ class Rest:
             url = url.update_query(given)
         try:
             return await session.request(
-                method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout
+                method, url, data=_sendable(body), headers=headers, allow_redirects=False, timeout=timeout
             )
         except (aiohttp.ClientError, OSError) as error:
             raise self._failure(error, source, timeout.total or timeout.sock_read or 0, 0) from error
@@ -242,6 +244,11 @@ class Rest:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+def _sendable(body: Any) -> Any:
+    """A large body as a file: aiohttp would copy it to the socket in one go, and warns of that."""
+    return BytesIO(body) if isinstance(body, bytes) and len(body) > _LARGE else body
 
 
 def _encode(value: Any, source: str) -> bytes:

@@ -45,6 +45,8 @@ def asking(place: tuple[str, ...]) -> str:
     """A file with a key that nothing knows at that place; the reader's hint names those that it knows."""
     names = ["7" if part == "*" else part for part in place if part != "#"]
     header = f"[[{'.'.join(names)}]]\n" if "#" in place else f"[{'.'.join(names)}]\n" if names else ""
+    if place.count("#") > 1:
+        header = f"[[{names[0]}]]\n{header}"
     return f"{header}zzzzzzzzzzzzzzzz = 1\n"
 
 

@@ -376,7 +376,7 @@ def test_the_page(platform: Platform) -> None:
         ("GET", "/v1/graphql", 405),
         ("DELETE", "/api/apps/graphql/", 405),
         ("POST", "/", 405),
-        ("POST", "/api/integrations/x/call/", 404),
+        ("POST", "/api/nothing/x/call/", 404),
     ],
 )
 def test_what_is_not_served_is_told_in_json(platform: Platform, method: str, path: str, status: int) -> None:

@@ -14,15 +14,22 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from automio.errors import ConfigError, LocalError
 from automio.local.config import PlatformConfig, load_platform
+from automio.local.integration_config import ConnectionConfig, IntegrationConfig
 from automio.local.server import RunningPlatform, running_platform
+from automio.request import GraphQLRequest
+from automio.wrapper import API
+
+from .providers import provider
 
 ORDERS = "query { app_130_orders(order_by: {created_at: asc}) { orderId organization_id messages { messageContent } } }"
 
@@ -326,3 +333,21 @@ def test_serve_without_platform_toml(tmp_path: Path) -> None:
         process.terminate()
         _, err = process.communicate(timeout=20)
         assert err == "note: there is no platform.toml, so no token is known and only the admin's endpoint serves\n"
+
+
+async def test_integrations_beside_tables(config: PlatformConfig) -> None:
+    """One API() on the platform as it is served: rows and calls to a provider, for the same token."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"who": request.headers["Authorization"]})
+
+    async with provider(answer) as address:
+        connection = ConnectionConfig(11, "main", 1, headers=(("Authorization", "Basic a"),))
+        integration = IntegrationConfig("shop", "Shop", address, connections=(connection,))
+        async with running_platform(replace(config, integrations=(integration,))) as running:
+            api = API(api_base_url=running.url, app_token="local-org-1", app_id=130, hasura_graphql_endpoint=None)
+            async with api:
+                rows = await api.tables.apps_graphql_query_async(130, "orders", GraphQLRequest(ORDERS))
+                data, response = await api.integrations.call_async("shop")
+        assert len(rows.data["app_130_orders"]) == 2
+        assert (data, response.ok) == ({"who": "<hidden>"}, True)
