@@ -24,7 +24,7 @@
     organization = 1
     path = "plugins/prices_allegro_sandbox.py"     # default: plugins/<namespace>_<integration>.py
     interface = "plugins/interfaces/prices.py"     # default: plugins/interfaces/<namespace>.py
-    connection_ids = [34]            # what get_list gives with it
+    connection_ids = [34]            # what get_list gives with it; default: the organization's own
     enabled = true
     [notifications]
     inbox = ".automio/notifications"
@@ -89,7 +89,7 @@ class Plugin:
     organization: int
     path: Path
     interface_path: Path
-    connection_ids: tuple[int, ...] = ()
+    connection_ids: tuple[int, ...] | None = None
     enabled: bool = True
 
 
@@ -293,12 +293,14 @@ class _Reader:
         self.fault((*place, key), f"`{key}` is a file below the folder of {self.path.name}")
         return Path(default)
 
-    def integers(self, value: Mapping[str, Any], place: _Place, key: str) -> tuple[int, ...]:
-        found = value.get(key, [])
+    def integers(self, value: Mapping[str, Any], place: _Place, key: str) -> tuple[int, ...] | None:
+        found = value.get(key)
+        if found is None:
+            return None
         if isinstance(found, list) and all(type(item) is int for item in found):
             return tuple(found)
         self.fault((*place, key), f"`{key}` is a list of integers")
-        return ()
+        return None
 
     def switch(self, value: Mapping[str, Any], place: _Place, key: str) -> bool:
         found = value.get(key, True)

@@ -24,10 +24,17 @@ class PluginShelf:
     def __init__(self, config: PlatformConfig) -> None:
         self._root = config.root
         self._plugins = config.plugins
+        self._connections = {
+            (integration.id, organization): [
+                one.id for one in integration.connections if one.organization == organization
+            ]
+            for integration in config.integrations
+            for organization in {one.organization for one in integration.connections}
+        }
 
     async def enabled(self, request: Request, namespace: str) -> Answer:
         return 200, [
-            {"id": plugin.integration, "connection_ids": list(plugin.connection_ids)}
+            {"id": plugin.integration, "connection_ids": self._connection_ids(plugin)}
             for plugin in self._of(request, namespace)
             if plugin.enabled
         ]
@@ -50,6 +57,12 @@ class PluginShelf:
                 code = await self._code(plugin.path)
                 return 200, {"namespace": namespace, "integration": integration, "code": code}
         raise Refusal(404, "no such plugin")
+
+    def _connection_ids(self, plugin: Plugin) -> list[int]:
+        """Those that the file names, else the organization's own connections to the integration."""
+        if plugin.connection_ids is not None:
+            return list(plugin.connection_ids)
+        return self._connections.get((plugin.integration, plugin.organization), [])
 
     async def _page(self, request: Request, namespace: str) -> Answer:
         number, size = _number(request, "page", 1, 10**9), _number(request, "per_page", 20, _LARGEST_PAGE)

@@ -34,6 +34,17 @@ tokens = [
 plugins = [
     {namespace = "prices", integration = "shop", organization = 1, connection_ids = [7]},
     {namespace = "prices", integration = "gone", organization = 1, enabled = false},
+    {namespace = "stock", integration = "shop", organization = 1},
+    {namespace = "stock", integration = "shop", organization = 2},
+    {namespace = "stock", integration = "other", organization = 1},
+]
+[[integrations]]
+id = "shop"
+base_url = "http://127.0.0.1:9"
+connections = [
+    {id = 34, name = "a", organization = 1},
+    {id = 35, name = "b", organization = 2, apps = [130]},
+    {id = 36, name = "c", organization = 1},
 ]
 [server]
 max_body_bytes = 20000
@@ -224,6 +235,11 @@ def test_progress_as_published_clients_send_it(served: Served) -> None:
 def test_plugins(served: Served) -> None:
     assert served.ask("GET", "/plugins/plugins/get_list/prices/") == (200, [{"id": "shop", "connection_ids": [7]}])
     assert served.ask("GET", "/plugins/plugins/get_list/prices/", token="two") == (200, [])
+    own = [{"id": "shop", "connection_ids": [34, 36]}, {"id": "other", "connection_ids": []}]
+    assert served.ask("GET", "/plugins/plugins/get_list/stock/") == (200, own)
+    assert served.ask("GET", "/plugins/plugins/get_list/stock/", token="two")[1] == [
+        {"id": "shop", "connection_ids": [35]}
+    ]
     status, page = served.ask("GET", "/api/plugins/plugin-interfaces/prices/plugins/?page=1&per_page=1")
     assert status == 200 and page["count"] == 2 and page["previous"] is None
     [plugin] = page["results"]
