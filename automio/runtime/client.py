@@ -193,7 +193,7 @@ class Client:
         return Call(bound, variables, organization, repeat=operation.repeat)
 
     async def _run(self, operation: Operation[T], call: Call) -> T:
-        return operation.decoder(await self._chain(call), call.organization)
+        return operation.decoder(await self._chain(call), call.organization, call.operation)
 
     def typed_organization(self, operation: Operation[Any], organization_id: int | Unset) -> int | None:
         """The organization in which a typed call would run now; None only where the schema has no organizations."""

@@ -12,7 +12,8 @@ pattern is the quoted key, a colon, a number with a fraction or exponent. Inside
 itself holds Decimals. In those two cases the body is read by json.loads with ExactFloat instead.
 
 `errors` decide, whatever the data is: a non-empty list raises GraphQLErrors with the partial data, reshaped, in it.
-`errors: []` and `errors: null` are fine. Values never stand in a message: rows are somebody's data.
+`errors: []` and `errors: null` are fine. Values never stand in a message: rows are somebody's data. An error is told in
+terms of the caller's own document (scope/paths.py), without the statement, its arguments and PostgreSQL's DETAIL.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Generic, NoReturn, NotRequired, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, NoReturn, NotRequired, TypeVar
 
 from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError, create_model
 from pydantic_core import from_json
@@ -35,9 +36,12 @@ from automio.runtime.transport import Reply
 from automio.scope.reshape import Action, ReshapePlan, reshape
 
 if TYPE_CHECKING:
-    from automio.runtime.call import Operation
+    from automio.runtime.call import BoundOperation, Operation
 
 T = TypeVar("T")
+_SERVERS_OWN: Final = frozenset({"internal", "detail", "details"})
+_FURTHER: Final = re.compile(r"\s*\n\s*(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT)\s*:")
+"""What follows the first line of an error of PostgreSQL's."""
 _FRACTION = rb"(-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+))"
 
 
@@ -61,27 +65,27 @@ class Decoder(Generic[T]):
         self._direct = reads_lists and not (self._exact and numbers.open)
         self._unwrap = _unwrapper(operation.unwrap)
 
-    def __call__(self, reply: Reply, organization: int | None) -> T:
-        """The value. Raises GraphQLErrors, ProtocolError, DecodeError."""
+    def __call__(self, reply: Reply, organization: int | None, sent: BoundOperation | None = None) -> T:
+        """The value. `sent` is what the reply answers, for its errors. Raises GraphQLErrors, ProtocolError, DecodeError."""
         if not self._direct or not 200 <= reply.status < 300:
-            return self._decode_slowly(reply, organization)
+            return self._decode_slowly(reply, organization, sent)
         body = reply.body
         for pattern in self._quote:
             body = b'"'.join(pattern.split(body))
         try:
             envelope = self._validate_json(body)
         except ValidationError as error:
-            self._explain(reply, organization, error)
+            self._explain(reply, organization, sent, error)
         data = envelope.get("data")
         if data is None or envelope.get("errors"):
-            self._refuse(read_answer(reply, self._source), reply, organization)
+            self._refuse(read_answer(reply, self._source), reply, organization, sent)
         return self._unwrap(data)
 
-    def _decode_slowly(self, reply: Reply, organization: int | None) -> T:
+    def _decode_slowly(self, reply: Reply, organization: int | None, sent: BoundOperation | None) -> T:
         answer = read_answer(reply, self._source, exact=self._exact)
         data = answer.get("data")
         if data is None or answer.get("errors"):
-            self._refuse(answer, reply, organization)
+            self._refuse(answer, reply, organization, sent)
         if not self._direct and not _reads_lists(self._plan):
             answer["data"] = reshape(data, self._plan, organization)
         try:
@@ -90,40 +94,47 @@ class Decoder(Generic[T]):
             raise _misfit(error, self._source) from None
         return self._unwrap(envelope["data"])
 
-    def _explain(self, reply: Reply, organization: int | None, error: ValidationError) -> NoReturn:
+    def _explain(
+        self, reply: Reply, organization: int | None, sent: BoundOperation | None, error: ValidationError
+    ) -> NoReturn:
         """Why the one pass failed: no JSON, an answer with errors and partial data, or another shape than the model's."""
         answer = read_answer(reply, self._source)
         if answer.get("data") is None or answer.get("errors"):
-            self._refuse(answer, reply, organization)
+            self._refuse(answer, reply, organization, sent)
         raise _misfit(error, self._source) from None
 
-    def _refuse(self, answer: dict[str, Any], reply: Reply, organization: int | None) -> NoReturn:
+    def _refuse(
+        self, answer: dict[str, Any], reply: Reply, organization: int | None, sent: BoundOperation | None
+    ) -> NoReturn:
         errors = answer.get("errors")
         if not errors:
             raise ProtocolError(f"{self._source}: the answer has neither data nor errors.", status=reply.status)
         data = answer.get("data")
         if type(data) is dict:
             data = plain_json(reshape(data, self._plan, organization))
-        raise graphql_errors(errors, data, self._source)
+        raise graphql_errors(errors, data, self._source, sent)
 
 
-def decode_document(reply: Reply, source: str, plan: ReshapePlan, organization: int | None) -> GraphQLResponse:
+def decode_document(
+    reply: Reply, source: str, sent: BoundOperation | None, organization: int | None
+) -> GraphQLResponse:
     """The answer to an ad-hoc document as plain values; its errors are in it. Raises ProtocolError when it is none."""
     answer = read_answer(reply, source)
     data = answer.get("data")
-    if type(data) is dict and plan:
-        data = reshape(data, plan, organization)
+    if type(data) is dict and sent is not None and sent.plan:
+        data = reshape(data, sent.plan, organization)
     extensions = answer.get("extensions")
     return GraphQLResponse(
         data=data if type(data) is dict else None,
-        errors=tuple(_error(error) for error in _cleaned(answer.get("errors") or ())),
+        errors=tuple(_error(error) for error in cleaned(answer.get("errors") or (), sent)),
         extensions=extensions if type(extensions) is dict else {},
     )
 
 
-def graphql_errors(errors: Any, data: Any, source: str) -> GraphQLErrors:
-    """The exception for an answer's errors; refused credentials get a hint."""
-    raised = GraphQLErrors(_cleaned(errors), data, source=source)
+def graphql_errors(errors: Any, data: Any, source: str, sent: BoundOperation | None = None) -> GraphQLErrors:
+    """The exception for an answer's errors; refused credentials get a hint. `sent`: what was answered, None when the
+    errors speak of the caller's own document already."""
+    raised = GraphQLErrors(cleaned(errors, sent), data, source=source)
     codes = {(error.get("extensions") or {}).get("code") for error in raised.errors}
     if codes & {"access-denied", "invalid-headers", "invalid-jwt"}:
         raised.hint = "Check HASURA_GRAPHQL_ADMIN_SECRET or APP_TOKEN."
@@ -177,16 +188,27 @@ def _no_answer(reply: Reply, source: str, answer: Any) -> ProtocolError:
     return ProtocolError(f"{source}: {what}{said}", status=status, hint=hint)
 
 
-def _cleaned(errors: Any) -> list[dict[str, Any]]:
-    """The errors without `extensions.internal`: Hasura shows an administrator the statement and its arguments there."""
+def cleaned(errors: Any, sent: BoundOperation | None = None) -> list[dict[str, Any]]:
+    """The errors of an answer to `sent`, as its caller may see them.
+
+    Without `extensions.internal`, where Hasura shows an administrator the statement and its arguments, and without what
+    PostgreSQL tells below its message, which may be another organization's row. Those of a scoped document speak of the
+    caller's own.
+    """
     found: list[dict[str, Any]] = []
     for error in errors:
         error: dict[str, Any] = dict(error) if isinstance(error, Mapping) else {"message": str(error)}
         extensions = error.get("extensions")
-        if isinstance(extensions, Mapping) and "internal" in extensions:
-            error["extensions"] = {key: value for key, value in extensions.items() if key != "internal"}
+        if isinstance(extensions, Mapping):
+            error["extensions"] = {key: value for key, value in extensions.items() if key not in _SERVERS_OWN}
+        if isinstance(message := error.get("message"), str):
+            error["message"] = _FURTHER.split(message, maxsplit=1)[0]
         found.append(error)
-    return found
+    if sent is None or sent.index is None or not found:
+        return found
+    from automio.scope.paths import Sent, callers_errors
+
+    return callers_errors(found, Sent(sent.text, sent.kind, sent.index, sent.plan, sent.rules, sent.renamed))
 
 
 def _error(error: dict[str, Any]) -> GraphQLError:

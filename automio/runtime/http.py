@@ -94,10 +94,7 @@ class HttpTransport:
                 keep_alive=self._keep_alive,
                 secrets=self._secrets,
             )
-        what = operation.operation
-        return await self._sockets.subscribe(
-            self._address(operation), self._encode(operation), what.source, keep_all=what.cursor is not None
-        )
+        return await self._sockets.subscribe(self._address(operation), self._encode(operation), operation.operation)
 
     async def close(self) -> None:
         """Close the session. What is under way fails; later sends raise TransportError."""

@@ -37,6 +37,7 @@ from gql.transport.exceptions import (
 from yarl import URL
 
 from automio.errors import AutomioError, ConfigError, ConnectError, ProtocolError, TransportError
+from automio.runtime.call import BoundOperation
 from automio.runtime.decode import graphql_errors
 from automio.runtime.transport import Reply
 
@@ -69,11 +70,12 @@ class Ended(Exception):
 class Feed:
     """The answers to one subscription, as bytes. One reader at a time."""
 
-    def __init__(self, connection: _Connection, number: int, source: str, *, keep_all: bool) -> None:
+    def __init__(self, connection: _Connection, number: int, operation: BoundOperation) -> None:
         self._connection = connection
         self._number = number
-        self._source = source
-        self._keep_all = keep_all
+        self._operation = operation
+        self._source = operation.source
+        self._keep_all = operation.cursor is not None
         self._answers: deque[bytes] = deque()
         self._end: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -118,7 +120,7 @@ class Feed:
 
     def refuse(self, errors: Any) -> None:
         errors = errors if isinstance(errors, list) else [errors]
-        self.finish(graphql_errors(errors, None, self._source))
+        self.finish(graphql_errors(errors, None, self._source, self._operation))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -191,10 +193,10 @@ class _Connection(AIOHTTPWebsocketsTransport):
         self._connected = False
         await self.adapter.close()
 
-    async def start(self, body: bytes, source: str, *, keep_all: bool) -> Feed:
+    async def start(self, body: bytes, operation: BoundOperation) -> Feed:
         number = self.next_query_id
         self.next_query_id += 1
-        feed = self.feeds[number] = Feed(self, number, source, keep_all=keep_all)
+        feed = self.feeds[number] = Feed(self, number, operation)
         self._no_more_listeners.clear()
         kind = "subscribe" if self.subprotocol == self.GRAPHQLWS_SUBPROTOCOL else "start"
         try:
@@ -202,7 +204,7 @@ class _Connection(AIOHTTPWebsocketsTransport):
         except BaseException as error:
             self._remove_listener(number)
             if isinstance(error, TransportConnectionFailed):
-                raise self.explain(error, source) from error
+                raise self.explain(error, operation.source) from error
             raise
         return feed
 
@@ -335,7 +337,7 @@ class Sockets:
         self._opening: dict[URL, asyncio.Lock] = {}
         self._closed = False
 
-    async def subscribe(self, url: URL, body: bytes, source: str, *, keep_all: bool) -> Feed:
+    async def subscribe(self, url: URL, body: bytes, operation: BoundOperation) -> Feed:
         """Start a subscription. Raises Lost, or what is final."""
         address = url.with_scheme("wss" if url.scheme == "https" else "ws")
         async with self._opening.setdefault(address, asyncio.Lock()):
@@ -343,13 +345,13 @@ class Sockets:
             if connection is None or not connection.alive or not connection.feeds:
                 session = await self._session()
                 connection = _Connection(address, session, self._headers, self)
-                await connection.open(source)
+                await connection.open(operation.source)
                 if self._closed:
                     await connection.end()
                     raise TransportError("this client is closed.", sent=False, hint="Make a new API().")
                 self._connections[address] = connection
             try:
-                return await connection.start(body, source, keep_all=keep_all)
+                return await connection.start(body, operation)
             except BaseException:
                 if not connection.feeds:
                     await connection.end()

@@ -79,7 +79,7 @@ def _typed(operation: Operation[T], variables: Mapping[str, Any], organization_i
     async def prepared() -> Call:
         return call
 
-    return Answers(client, prepared, lambda reply, organization: operation.decoder(reply, organization))
+    return Answers(client, prepared, lambda reply, organization: operation.decoder(reply, organization, call.operation))
 
 
 class Subscription(Iterator[T]):

@@ -31,7 +31,6 @@ from automio.runtime.decode import decode_document, graphql_errors
 from automio.runtime.scoping import introspection
 from automio.runtime.subscribe import Answers, AsyncSubscription, Subscription
 from automio.runtime.transport import Reply
-from automio.scope.reshape import ReshapePlan
 
 if TYPE_CHECKING:
     from graphql import DocumentNode, SelectionSetNode
@@ -145,7 +144,7 @@ class Tables:
             raise _Unreadable("a subscription is not carried by one request: tables.subscribe(…)")
         call = Call(operation, variables or {}, organization, reach, python_names=False, repeat=repeat)
         reply = await self._client.perform(call)
-        return decode_document(reply, operation.source, operation.plan, organization)
+        return decode_document(reply, operation.source, operation, organization)
 
     def subscribe(
         self,
@@ -178,21 +177,21 @@ class Tables:
         self, document: str, variables: Mapping[str, Any] | None, name: str | None, organization_id: int | Unset
     ) -> Answers[dict[str, Any]]:
         reach, organization = self._client.reach(organization_id)
-        plan: ReshapePlan = ()
+        sent: BoundOperation | None = None
 
         async def prepare() -> Call:
-            nonlocal plan
+            nonlocal sent
             try:
                 operation = await self._operation(document, name, "", "", reach)
                 if operation.kind != "subscription":
                     raise _Unreadable("the document is not a subscription")
             except _Unreadable as fault:
                 raise GraphQLErrors([_plain(fault.error)], source=AD_HOC) from None
-            plan = operation.plan
+            sent = operation
             return Call(operation, variables or {}, organization, reach, python_names=False)
 
         def decode(reply: Reply, organization: int | None) -> dict[str, Any]:
-            response = decode_document(reply, AD_HOC, plan, organization)
+            response = decode_document(reply, AD_HOC, sent, organization)
             if response.errors:
                 raise graphql_errors([_plain(error) for error in response.errors], response.data, AD_HOC)
             return response.data if response.data is not None else {}
@@ -318,7 +317,7 @@ class Tables:
 
         text = get_introspection_query(descriptions=True, specified_by_url=False)
         reply = await self._client.introspect(introspection(text, "IntrospectionQuery", app, table))
-        response = decode_document(reply, "introspection", (), None)
+        response = decode_document(reply, "introspection", None, None)
         if response.errors or response.data is None:
             raise graphql_errors([_plain(error) for error in response.errors], None, "introspection")
         return await asyncio.to_thread(_to_sdl, response.data)

@@ -24,3 +24,8 @@ def schema() -> GraphQLSchema:
 def index() -> SchemaIndex:
     """All tables of tests/golden/scope/schema.graphql."""
     return index_schema(Sdl.read([(SCHEMA.name, SCHEMA.read_text())]))
+
+
+@pytest.fixture(scope="session")
+def schema_text() -> str:
+    return SCHEMA.read_text()
