@@ -62,6 +62,8 @@ class _Entered(NamedTuple):
     value: Any
     owner: object
     before: _Entered | None
+    losses: int = 0
+    """How often the owner had been left elsewhere when this was entered."""
 
 
 _ALL: Final = _All()
@@ -95,15 +97,30 @@ _overrides = _Active()
 _clients_with_organization = _Active()
 
 
-def _enter(place: contextvars.ContextVar[_Entered | None], value: Any, owner: object) -> None:
-    place.set(_Entered(value, owner, place.get()))
+def _enter(place: contextvars.ContextVar[_Entered | None], value: Any, owner: object, losses: int = 0) -> None:
+    place.set(_Entered(value, owner, place.get(), losses))
+
+
+class _LeftInside(RuntimeError):
+    """A block is left before one that was entered inside of it; both are out of the way when their own ends have come."""
 
 
 def _leave(place: contextvars.ContextVar[_Entered | None], owner: object) -> None:
     entered = place.get()
-    if entered is None or entered.owner is not owner:
+    inside: list[_Entered] = []
+    while entered is not None and entered.owner is not owner:
+        inside.append(entered)
+        entered = entered.before
+    if entered is None:
         raise RuntimeError("a `with` block of automio is left in another context than it was entered in")
-    place.set(entered.before)
+    rest = entered.before
+    for one in reversed(inside):
+        rest = one._replace(before=rest)
+    place.set(rest)
+    if inside:
+        raise _LeftInside(
+            "a `with` block of automio is left before one that was entered inside of it: does a generator yield there?"
+        )
 
 
 class _Block:
@@ -111,16 +128,22 @@ class _Block:
 
     def __init__(self, value: int | _All) -> None:
         self._value: int | _All = value
+        self._losses = 0
 
     def __enter__(self) -> None:
         _overrides.enter()
-        _enter(_override, self._value, self)
+        _enter(_override, self._value, self, self._losses)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             _leave(_override, self)
+        except _LeftInside:
+            raise
+        except RuntimeError:
+            self._losses += 1
+            raise
         finally:
             _overrides.leave()
 
@@ -131,6 +154,18 @@ class _Block:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+def _overriding() -> _Entered | None:
+    """The innermost block of this context. One that was left elsewhere (an async generator that the loop closes) is still
+    in its context, where it must not go on to choose the organization: ScopeError."""
+    found = _override.get()
+    if found is not None and isinstance(found.owner, _Block) and found.owner._losses != found.losses:
+        raise ScopeError(
+            "the `with organization(…)` that was entered here has been left in another context.",
+            hint="Close a generator (`aclosing`, `close()`) where it is used, or keep `yield` out of the block.",
+        )
+    return found
 
 
 class organization(_Block):
@@ -232,7 +267,7 @@ class Client:
         """The organization of a call, by the order on top. Raises ScopeError when there is none, or it can't be trusted."""
         if given is not UNSET:
             return check_organization(given)
-        override = _override.get()
+        override = _overriding()
         if override is not None:
             return override.value
         self._check_context()
@@ -242,7 +277,7 @@ class Client:
         """The organization of now, None where nobody named one: for the companions, whose token stands for one.
 
         Raises ScopeError inside all_organizations(), and in a thread that may have lost an override."""
-        if _override.get() is None and self.settings.organization_id is None:
+        if _overriding() is None and self.settings.organization_id is None:
             self._check_context()
             return None
         chosen = self.organization(UNSET)
@@ -252,7 +287,7 @@ class Client:
 
     def reach(self, given: int | Unset) -> tuple[Reach, int | None]:
         """How far an ad-hoc document of the caller sees, and in which organization."""
-        override = _override.get()
+        override = _overriding()
         if given is UNSET and override is None and self.settings.organization_id is None:
             self._check_context()
             if self.settings.hasura_graphql_endpoint is None:

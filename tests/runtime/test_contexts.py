@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import signal
@@ -207,6 +208,108 @@ def test_a_block_left_elsewhere_says_so() -> None:
     contextvars.copy_context().run(block.__enter__)
     with pytest.raises(RuntimeError, match="another context"):
         block.__exit__(None, None, None)
+
+
+def test_nested_blocks_and_pool_map(app: SimpleNamespace, sent: Any) -> None:
+    with automio.organization(3):
+        with automio.organization(4):
+            run(app.find, {})
+            run(app.find, {}, 5)
+        run(app.find, {})
+        with ThreadPoolExecutor(2) as pool, pytest.raises(ScopeError, match="this thread"):
+            list(pool.map(lambda _: run(app.find, {}), range(4)))
+    run(app.find, {})
+    assert sent() == [4, 5, 3, 2]
+
+
+async def test_callbacks_run_in_the_context_of_the_place_that_asked_for_them(app: SimpleNamespace, sent: Any) -> None:
+    loop = asyncio.get_running_loop()
+    done: list[asyncio.Future[None]] = []
+
+    def call() -> None:
+        run(app.find, {})
+        future.set_result(None)
+
+    for number in (3, 4):
+        future = loop.create_future()
+        done.append(future)
+        with automio.organization(number):
+            loop.call_soon(call)
+        await future
+    future = loop.create_future()
+    with automio.organization(5):
+        finished = loop.create_future()
+        finished.add_done_callback(lambda _: call())
+    finished.set_result(None)
+    await future
+    assert sent() == [3, 4, 5]
+
+
+def test_a_generators_block_reaches_to_its_user_and_ends_with_it(app: SimpleNamespace, sent: Any) -> None:
+    """As Python has it, a generator runs in its user's context: docs/tenancy.md says so."""
+
+    def rows() -> Any:
+        with automio.organization(3):
+            yield run(app.find, {})
+
+    with contextlib.closing(rows()) as generator:
+        next(generator)
+        run(app.find, {})
+    run(app.find, {})
+    in_thread(lambda: run(app.find, {}))
+    assert sent() == [3, 3, 2, 2]
+
+
+def test_blocks_that_cross_say_so_and_leave_nothing_behind(app: SimpleNamespace, sent: Any) -> None:
+    def rows() -> Any:
+        with automio.organization(3):
+            yield
+
+    generator = rows()
+    with pytest.raises(RuntimeError, match="does a generator yield there"), automio.organization(4):
+        next(generator)
+    generator.close()
+    run(app.find, {})
+    in_thread(lambda: run(app.find, {}))
+    assert sent() == [2, 2]
+
+
+async def test_a_block_of_an_async_generator_closed_elsewhere_chooses_no_organization_any_more(
+    app: SimpleNamespace, sent: Any
+) -> None:
+    async def rows() -> Any:
+        with automio.organization(3):
+            yield await run_async(app.find, {})
+
+    async def use() -> None:
+        generator = rows()
+        await anext(generator)
+        with pytest.raises(RuntimeError, match="another context"):
+            await asyncio.create_task(generator.aclose(), context=contextvars.Context())
+        with pytest.raises(ScopeError, match="left in another context"):
+            await run_async(app.find, {})
+        with pytest.raises(ScopeError, match="left in another context"):
+            API().tables.execute("{ app_130_orders { id } }")
+        with automio.organization(4):
+            await run_async(app.find, {})
+        await run_async(app.find, {}, 5)
+
+    await asyncio.create_task(use())
+    await run_async(app.find, {})
+    assert sent() == [3, 4, 5, 2]
+
+
+def test_an_ad_hoc_document_is_kept_once_and_serves_each_organization(environment: Any, app: SimpleNamespace) -> None:
+    with API() as api:
+        for number in (3, 4, 3):
+            with automio.organization(number):
+                api.tables.execute("{ app_130_orders { id } }")
+        api.tables.execute("{ app_130_orders { id } }")
+        assert len(api.tables._documents) == 1
+        with automio.all_organizations():
+            api.tables.execute("{ app_130_orders { id } }")
+        assert len(api.tables._documents) == 2, "what is sent as written is kept apart"
+    assert [list(e.variables.values()) for e in environment.exchanges] == [[3], [4], [3], [2], []]
 
 
 # The sync face.

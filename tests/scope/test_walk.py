@@ -71,20 +71,22 @@ def test_a_variable_that_is_turned_and_passed(index: SchemaIndex) -> None:
 
 def of_type(type_: str) -> SchemaIndex:
     text = SCHEMA.read_text().replace("organization_id: Int", f"organization_id: {type_}")
-    return index_schema(Sdl.read([("schema.graphql", f"scalar bigint\n{text}")]))
+    return index_schema(Sdl.read([("schema.graphql", f"scalar bigint\nscalar smallint\n{text}")]))
 
 
-def test_a_bigint_organization_has_a_bigint_variable() -> None:
-    scoped = scope_document(parse("{ app_130_orders { id } }"), of_type("bigint"))
-    assert "$organization_id: bigint!" in scoped.text
+@pytest.mark.parametrize("type_", ["bigint", "smallint"])
+def test_an_organization_of_another_integer_type_has_a_variable_of_it(type_: str) -> None:
+    scoped = scope_document(parse("{ app_130_orders { id } }"), of_type(type_))
+    assert f"$organization_id: {type_}!" in scoped.text
 
 
+@pytest.mark.parametrize("type_", ["uuid", "String", "numeric"])
 @pytest.mark.parametrize(
     "text", ["{ app_130_orders { id } }", "{ app_130_countries { orders { messages { order { id } } } } }"]
 )
-def test_an_organization_of_another_type_is_refused(text: str) -> None:
-    with pytest.raises(ScopeError, match="organization column of type uuid cannot be scoped"):
-        scope_document(parse(text), of_type("uuid"))
+def test_an_organization_of_another_type_is_refused(text: str, type_: str) -> None:
+    with pytest.raises(ScopeError, match=f"organization column of type {type_} cannot be scoped"):
+        scope_document(parse(text), of_type(type_))
 
 
 def test_two_types_of_organization_are_refused() -> None:
@@ -92,7 +94,7 @@ def test_two_types_of_organization_are_refused() -> None:
         "type app_130_stock {\n  sku: String!\n  warehouse: Int!\n  organization_id: Int!",
         "type app_130_stock {\n  sku: String!\n  warehouse: Int!\n  organization_id: bigint!",
     )
-    index = index_schema(Sdl.read([("schema.graphql", f"scalar bigint\n{text}")]))
+    index = index_schema(Sdl.read([("schema.graphql", f"scalar bigint\nscalar smallint\n{text}")]))
     with pytest.raises(ScopeError, match="two types"):
         scope_document(parse("{ app_130_orders { id } app_130_stock { sku } }"), index)
 
