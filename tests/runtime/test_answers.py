@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from pydantic import Field
 
+import automio
+from automio import GraphQLRequest
 from automio.errors import DecodeError, GraphQLErrors, ProtocolError
 from automio.runtime.call import Operation
 from automio.runtime.client import run
 from automio.runtime.model import Json, Model, Numeric
+from automio.wrapper import API
 
 ID = "c9a1d25a-fcf3-4950-a660-2f5b04a25320"
 NUMBERS = [
@@ -209,3 +212,56 @@ def test_many_rows(environment: Any, app: SimpleNamespace) -> None:
     found = run(app.find, {})
     assert [row.order_id for row in found] == [str(n) for n in range(5000)]
     assert str(found[10].total) == "10.5"
+
+
+REFUSED = {
+    "message": 'duplicate key value violates unique constraint "x"\n  DETAIL:  Key (id)=(s3cret) already exists.',
+    "locations": [{"line": 3, "column": 7}],
+    "path": ["order", "returning", 0, "id"],
+    "extensions": {
+        "code": "constraint-violation",
+        "path": "$.selectionSet.update_app_130_orders.args.where._and[1].id._eq",
+        "internal": {"statement": "s3cret"},
+        "detail": "s3cret",
+    },
+}
+TOLD = {
+    "message": 'duplicate key value violates unique constraint "x"',
+    "path": ["order", "id"],
+    "extensions": {
+        "code": "constraint-violation",
+        "path": "$.selectionSet.update_app_130_orders_by_pk.args.pk_columns.id",
+    },
+}
+
+
+def test_errors_speak_of_the_callers_document_and_show_no_foreign_data(environment: Any, app: SimpleNamespace) -> None:
+    environment.answer = lambda exchange: {"errors": [REFUSED]}
+    with pytest.raises(GraphQLErrors, match=r"at \$\.selectionSet\.update_app_130_orders_by_pk\.args") as caught:
+        run(app.update_by_pk, {"id": ID, "set": {"delivered": True}})
+    assert caught.value.errors == (TOLD,)
+    document = f"""mutation {{ order: update_app_130_orders_by_pk(pk_columns: {{id: "{ID}"}}, _set: {{delivered: true}})
+      {{ id }} }}"""
+    with API() as api:
+        with pytest.raises(GraphQLErrors) as raised:
+            api.tables.execute(document)
+        [error] = api.tables.apps_graphql_query(130, "orders", GraphQLRequest(document)).errors
+    assert raised.value.errors == (TOLD,)
+    assert (error.message, list(error.path), error.extensions, error.locations) == (*TOLD.values(), ())
+
+
+def test_errors_of_another_installation_name_the_callers_app(environment: Any, app: SimpleNamespace) -> None:
+    place = "$.selectionSet.app_131_orders.args.where._and[1].messages._and[1].id._eq"
+    environment.answer = lambda exchange: {"errors": [{"message": "m", "extensions": {"path": place}}]}
+    with API(app_id=131), pytest.raises(GraphQLErrors) as caught:
+        run(app.find, {})
+    assert caught.value.errors[0]["extensions"]["path"] == "$.selectionSet.app_130_orders.args.where.messages.id._eq"
+    assert "app_131_orders" in environment.exchanges[0].document
+
+
+def test_errors_of_a_document_sent_as_written_keep_their_places(environment: Any, app: SimpleNamespace) -> None:
+    environment.answer = lambda exchange: {"errors": [REFUSED]}
+    with API() as api, automio.all_organizations():
+        [error] = api.tables.apps_graphql_query(130, "orders", GraphQLRequest("{ app_130_orders { id } }")).errors
+    assert error.extensions == {key: REFUSED["extensions"][key] for key in ("code", "path")}
+    assert error.locations == ({"line": 3, "column": 7},) and "s3cret" not in str(error)

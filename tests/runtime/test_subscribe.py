@@ -241,6 +241,11 @@ def test_errors_of_the_document_are_raised_at_once(hub: Hub, hasura: API, app: A
             next(answers)
         assert list(answers) == []
     assert len(hub.upgrades) == 1
+    place = {"path": "$.selectionSet.app_130_orders.args.where._and[1].total._gt"}
+    hub.on_subscribe = lambda message: [{"message": "m", "extensions": place}]
+    with subscribe(app.watch, {}) as answers, pytest.raises(GraphQLErrors) as caught:
+        next(answers)
+    assert caught.value.errors[0]["extensions"]["path"] == "$.selectionSet.app_130_orders.args.where.total._gt"
 
 
 @pytest.mark.parametrize("code", [4400, 4401, 4403, 1008])

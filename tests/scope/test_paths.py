@@ -23,7 +23,9 @@ UPDATE = (
     "{ id messages { id } } }"
 )
 DELETE = "mutation { delete_app_130_orders_by_pk(id: 1) { id total } }"
-MANY = 'mutation { update_app_130_orders_many(updates: [{where: {id: {_eq: 1}}, _set: {total: "1"}}]) { affected_rows } }'
+MANY = (
+    'mutation { update_app_130_orders_many(updates: [{where: {id: {_eq: 1}}, _set: {total: "1"}}]) { affected_rows } }'
+)
 INSERT = """mutation ($objects: [app_130_orders_insert_input!]!, $c: app_130_orders_on_conflict) {
   insert_app_130_orders(objects: $objects, on_conflict: $c) { affected_rows returning { id } } }"""
 NESTED = """mutation { insert_app_130_orders_one(object: {orderId: "A", messages: {data: [{messageContent: "x"}],
