@@ -1,0 +1,69 @@
+"""What the reference lists as different (sections 5.7 and 8), as rules over the document's notes and the rows of D.
+
+An example that falls under a rule is still checked for W; it is not compared with D|o.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from automio.engine.catalog import Access, Catalog, ForeignKey
+
+from .documents import ORGANIZATION, Writer
+from .schemas import OWN
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def takes_a_global_key(writer: Writer, catalog: Catalog, rows: Rows) -> bool:
+    """§8.1: a value for a unique key without the organization that a row of others has."""
+    for table, given in (*writer.inserted, *writer.changed):
+        facts = catalog.tables[table]
+        for key in facts.keys:
+            parts = [name for name in key.columns if given.get(name) is not None]
+            if ORGANIZATION in key.columns or not parts or facts.access is not Access.TENANT:
+                continue
+            if any(all(row[name] == given[name] for name in parts) for row in _foreign(rows, table)):
+                return True
+    return False
+
+
+def names_a_foreign_row(writer: Writer, catalog: Catalog, rows: Rows) -> bool:
+    """§5.7: a foreign key's value that is the key of a row of others."""
+    for table, given in (*writer.inserted, *writer.changed):
+        for key in catalog.tables[table].foreign_keys:
+            parts = [(a, b) for a, b in key.pairs if a != ORGANIZATION and given.get(a) is not None]
+            if not _is_loose(key, catalog) or not parts:
+                continue
+            if any(all(row[b] == given[a] for a, b in parts) for row in _foreign(rows, key.target)):
+                return True
+    return False
+
+
+def reaches_foreign_rows(writer: Writer, catalog: Catalog, rows: Rows) -> bool:
+    """§5.7: rows of others refer to rows of a table that loses rows, or keys, by the document; at any depth of cascades."""
+    gone, waiting = set[str](), [*writer.deleted, *writer.rekeyed]
+    while waiting:
+        table = waiting.pop()
+        if table in gone:
+            continue
+        gone.add(table)
+        for key in catalog.foreign_keys_to(table):
+            if _is_loose(key, catalog):
+                own = [row for row in rows[table] if row[ORGANIZATION] == OWN]
+                for row in _foreign(rows, key.table):
+                    if any(all(row[a] == one[b] for a, b in key.pairs) for one in own):
+                        return True
+            if key.on_delete == "CASCADE" or key.on_update == "CASCADE":
+                waiting.append(key.table)
+    return False
+
+
+def _is_loose(key: ForeignKey, catalog: Catalog) -> bool:
+    """Between tenant tables, and does not compare the organizations."""
+    ends = (catalog.tables[key.table], catalog.tables[key.target])
+    return (ORGANIZATION, ORGANIZATION) not in key.pairs and all(one.access is Access.TENANT for one in ends)
+
+
+def _foreign(rows: Rows, table: str) -> list[dict[str, Any]]:
+    return [row for row in rows.get(table, []) if ORGANIZATION in row and row[ORGANIZATION] != OWN]
