@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from graphql import (
     NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     TypeNode,
     VariableDefinitionNode,
@@ -160,6 +161,8 @@ class Variables:
         """The value is checked; the variable need not stand in the new document."""
         entry = self.entry(node)
         default = entry.definition.default_value
+        if kind is ValueRule.COMPARISON_EXP and isinstance(default, ObjectValueNode) and _has_null_operand(default):
+            raise refusals.null_comparison(f"${node.name.value}")
         if missing is Missing.OPTIONAL and (isinstance(default, NullValueNode) or self.declared_not_null(node)):
             missing = Missing.REFUSE
         entry.checks[kind, missing] = None
@@ -268,6 +271,19 @@ def _with_default(
     for kind, missing in checks:
         absent_is_fine = missing is Missing.REFUSE and default not in ("", "null")
         yield kind, Missing.OPTIONAL if absent_is_fine else missing
+
+
+def _has_null_operand(comparison: ObjectValueNode) -> bool:
+    """Whether `{_eq: …}` compares with null, which a value of the caller may not either; also inside `_cast`."""
+    for member in comparison.fields:
+        operand = member.value
+        if isinstance(operand, NullValueNode):
+            return True
+        if member.name.value == "_cast" and isinstance(operand, ObjectValueNode):
+            casts = [cast.value for cast in operand.fields]
+            if any(isinstance(one, ObjectValueNode) and _has_null_operand(one) for one in casts):
+                return True
+    return False
 
 
 def _is_integer(type_: TypeNode) -> bool:

@@ -46,6 +46,8 @@ WRITES = (
     "delete",
     "delete_by_pk",
 )
+_NULL = {"_eq": None}
+"""A null in a comparison: refused wherever it comes to stand."""
 _SQL = {"int4": "integer", "text": "text", "numeric": "numeric", "bool": "boolean"}
 _SQL |= {"timestamptz": "timestamptz", "jsonb": "jsonb"}
 _KEY_NAMES = {name: kind for key in KEYS.values() for name, kind in key.items() if name != ORGANIZATION}
@@ -133,21 +135,25 @@ class Writer:
 
     # ── values to text ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def put(self, kind: Any, value: Any, *, optional: bool = False) -> str:
-        """The value's text at a position of this type. `optional`: null and absent mean that the argument is not there."""
+    def put(self, kind: Any, value: Any, *, optional: bool = False, lone: bool = False) -> str:
+        """The value's text at a position of this type. `optional`: null and absent mean that the argument is not there.
+        `lone`: one item where a list is expected, which a variable of the item's type cannot be."""
         if value is _ADDED:
             return literal(value)
         nullable = not isinstance(kind, GraphQLNonNull)
         inner = kind if nullable else kind.of_type
         if optional and nullable and self.one_in(25):
-            return self.random.choice(["null", self.variable(inner, value, self.random.choice(["null", "absent"]))])
-        if self.one_in(9):
+            how = self.random.choice(["literal", "null", "absent"])
+            return "null" if how == "literal" else self.variable(inner, value, how)
+        if not lone and self.one_in(9):
             ways = ["given"] if value is None or value is _INSTEAD else ["required", "default", "given"][: 2 + nullable]
             return self.variable(inner, value, self.random.choice(ways))
         if isinstance(inner, GraphQLList) and isinstance(value, list):
             if len(value) == 1 and not isinstance(value[0], list) and self.one_in(3):
-                return self.put(inner.of_type, value[0])
+                return self.put(inner.of_type, value[0], lone=True)
             return f"[{', '.join(self.put(inner.of_type, one) for one in value)}]"
+        if value == _NULL:
+            self.must.add("AUTOMIO-207")
         if isinstance(inner, GraphQLInputObjectType) and isinstance(value, dict):
             parts = [f"{key}: {self.put(inner.fields[key].type, one)}" for key, one in value.items()]
             return f"{{{', '.join(parts)}}}"
@@ -157,6 +163,8 @@ class Writer:
         """A new variable; `given` is one of a nullable type, which may stand at nullable positions alone."""
         name = self.fresh("v")
         text = f"${name}: {kind}{'!' if how == 'required' else ''}"
+        if how not in ("null", "absent") and json.dumps(_NULL)[1:-1] in json.dumps(value):
+            self.must.add("AUTOMIO-207")
         if how == "default":
             text += f" = {literal(value)}"
         elif how == "null":
@@ -188,8 +196,7 @@ class Writer:
         if not self.writing:
             found.append({})
         if self.one_in(60):
-            self.must.add("AUTOMIO-207")
-            return {"_eq": None}
+            return dict(_NULL)
         return self.random.choice(found)
 
     def filter(self, table: Table, depth: int = 3) -> dict[str, Any]:
@@ -478,7 +485,7 @@ class Writer:
         if self.tenant(table) and self.one_in(12):
             values[ORGANIZATION] = self.random.choice([OWN, OWN, 2, None])
             if values[ORGANIZATION] != OWN:
-                self.must.add("AUTOMIO-203")
+                self.must.add("AUTOMIO-202" if values[ORGANIZATION] else "AUTOMIO-203")
         self.changed.append((table.reference, dict(values)))
         found: dict[str, Any] = {"_set": values} if values else {}
         numbers = [n for n in ("c_inte", "c_nume") if n in table.columns and n not in values]
