@@ -225,7 +225,11 @@ class Variables:
                 dropped.add(name)
             if entry.as_is:
                 definitions.append(_definition(entry.definition, entry.as_is))
-            definitions += [_definition(entry.definition, t.name, t.type) for t in entry.targets.values()]
+            definitions += [
+                # Names of columns come out as they went in, and the default makes a nullable variable fit where null doesn't.
+                _definition(entry.definition, t.name, None if treatment.kind is ValueRule.COLUMNS else t.type)
+                for treatment, t in entry.targets.items()
+            ]
             rules += self.rules_of(name, entry)
         if self.scope_type and self.declared is None:
             definitions.append(self.scope_definition(None))

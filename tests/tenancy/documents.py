@@ -394,9 +394,8 @@ class Writer:
         own, name = self.fresh("k"), table.type_name
         if kind in ("insert", "insert_one", "upsert"):
             one = kind == "insert_one"
-            values: dict[str, Any] = {"object": self.new_row(table)}
-            if not one:
-                values = {"objects": [self.new_row(table) for _ in range(self.random.randint(1, 3))]}
+            rows = [self.new_row(table) for _ in range(1 if one else self.random.randint(1, 3))]
+            values: dict[str, Any] = {"object": rows[0]} if one else {"objects": rows}
             if kind == "upsert" or self.one_in(5):
                 values["on_conflict"] = self.on_conflict(table)
             root = f"insert_{name}_one" if one else f"insert_{name}"

@@ -59,6 +59,20 @@ def reaches_foreign_rows(writer: Writer, catalog: Catalog, rows: Rows) -> bool:
     return False
 
 
+def changes_dangling_rows_twice(writer: Writer, catalog: Catalog, alone: Rows) -> bool:
+    """§2: D|o has rows whose foreign key dangles. PostgreSQL looks at an unchanged key again when one transaction changes a row
+    for the second time, and then the whole mutation fails on D|o alone."""
+    touched = [table for table, _ in (*writer.inserted, *writer.changed)]
+    for table in {one for one in touched if touched.count(one) > 1}:
+        for key in catalog.tables[table].foreign_keys:
+            known = [tuple(row[b] for _, b in key.pairs) for row in alone.get(key.target, [])]
+            for row in alone.get(table, []):
+                value = tuple(row[a] for a, _ in key.pairs)
+                if None not in value and value not in known:
+                    return True
+    return False
+
+
 def _is_loose(key: ForeignKey, catalog: Catalog) -> bool:
     """Between tenant tables, and does not compare the organizations."""
     ends = (catalog.tables[key.table], catalog.tables[key.target])
