@@ -5,7 +5,7 @@ into variables: with a value, with a default, null, or absent where the position
 
 What a writer notes besides the text:
 - `must`: refusals of the walk (codes) that the document earns; `may`: those that depend on how a value is handed over;
-- `inserted`, `changed`, `rekeyed`, `deleted`: what the document does to keys, for the listed exceptions (exceptions.py).
+- `inserted`, `changed`, `upserted`, `rekeyed`, `deleted`: what the document does to keys, for the listed exceptions (exceptions.py).
 
 A response key that starts with `o` is a list with a total order; all other lists are compared as multisets. With `preset` an
 inserted row gets the organization: the same seed gives the same document but for that.
@@ -53,6 +53,9 @@ _SQL |= {"timestamptz": "timestamptz", "jsonb": "jsonb"}
 _KEY_NAMES = {name: kind for key in KEYS.values() for name, kind in key.items() if name != ORGANIZATION}
 
 
+Rows = dict[str, list[dict[str, Any]]]
+
+
 class Name(str):
     """A name of an enum: written bare in a literal, as a string in JSON."""
 
@@ -80,11 +83,12 @@ def literal(value: Any) -> str:
 
 
 class Writer:
-    """Writes one document and its variables."""
+    """Writes one document and its variables. `own`: the organization's rows and the shared ones, to refer to."""
 
-    def __init__(self, random: Random, schema: GraphQLSchema, catalog: Catalog, *, preset: bool = False) -> None:
+    def __init__(self, random: Random, schema: GraphQLSchema, catalog: Catalog, own: Rows, *, preset: bool = False) -> None:
         self.random = random
         self.schema = schema
+        self.own = own
         self.preset = preset
         self.tables = {t.type_name: t for t in catalog.tables.values() if t.type_name and t.access is not Access.CLOSED}
         self.by_reference = {t.reference: t for t in self.tables.values()}
@@ -98,6 +102,7 @@ class Writer:
         self.writing = False
         self.inserted: list[tuple[str, dict[str, Any]]] = []
         self.changed: list[tuple[str, dict[str, Any]]] = []
+        self.upserted: set[str] = set()
         self.rekeyed: set[str] = set()
         self.deleted: set[str] = set()
 
@@ -130,7 +135,7 @@ class Writer:
             return f"l{self.random.randint(0, 9 if new else 2)}"
         last = name.rsplit("_", 1)[-1]
         if last in _KEY_NAMES and not name.startswith("c_"):
-            return key_value(last, _KEY_NAMES[last].split()[0], self.random.randint(1, 40 if new else 12))
+            return key_value(last, _KEY_NAMES[last].split()[0], self.random.randint(9 if new else 1, 60 if new else 12))
         return self.random.choice(VALUES[_SQL[table.columns[name].type.name]])
 
     # ── values to text ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -442,8 +447,14 @@ class Writer:
             nested[name] = {"data": data}
             if self.one_in(4):
                 nested[name]["on_conflict"] = self.on_conflict(other)
+        for key in table.foreign_keys:
+            columns = {a for a, _ in key.pairs} - {ORGANIZATION}
+            known = self.own.get(key.target, [])
+            if known and not columns & (without | set(row)) and not self.one_in(5):
+                chosen = self.random.choice(known)
+                row |= {a: chosen[b] for a, b in key.pairs if a != ORGANIZATION}
         for name, column in table.columns.items():
-            if name == ORGANIZATION or name in without:
+            if name == ORGANIZATION or name in without or name in row:
                 continue
             needed = not column.nullable and not column.has_default
             if needed or (name in table.primary_key and self.one_in(4)) or (not column.has_default and self.one_in(2)):
@@ -460,6 +471,7 @@ class Writer:
         return row | nested
 
     def on_conflict(self, table: Table) -> dict[str, Any]:
+        self.upserted.add(table.reference)
         key = self.random.choice(table.keys)
         columns = [n for n in table.columns if n not in table.primary_key and n not in _linked(table)]
         found: dict[str, Any] = {"constraint": Name(key.name)}

@@ -40,6 +40,20 @@ def names_a_foreign_row(writer: Writer, catalog: Catalog, rows: Rows) -> bool:
     return False
 
 
+def upserts_a_crossing_row(writer: Writer, catalog: Catalog, rows: Rows) -> bool:
+    """§5.7: an upsert into a table with an own row whose foreign key already names a row of others. The engine's lock looks at
+    the keys of every row that an upsert wrote, also where its update arm left them as they were, and refuses."""
+    for table in writer.upserted:
+        own = [row for row in rows.get(table, []) if row.get(ORGANIZATION) == OWN]
+        for key in catalog.tables[table].foreign_keys:
+            foreign = _foreign(rows, key.target)
+            if _is_loose(key, catalog) and any(
+                all(row[a] == one[b] for a, b in key.pairs) for row in own for one in foreign
+            ):
+                return True
+    return False
+
+
 def reaches_foreign_rows(writer: Writer, catalog: Catalog, rows: Rows) -> bool:
     """§5.7: rows of others refer to rows of a table that loses rows, or keys, by the document; at any depth of cascades."""
     gone, waiting = set[str](), [*writer.deleted, *writer.rekeyed]

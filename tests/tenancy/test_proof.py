@@ -146,7 +146,7 @@ class Prover:
         return found
 
     def writer(self, seed: str, *, preset: bool = False) -> Writer:
-        return Writer(Random(seed), self.schema, self.catalog, preset=preset)
+        return Writer(Random(seed), self.schema, self.catalog, self.alone, preset=preset)
 
     def mine(self, rows: Rows) -> Rows:
         return {name: [r for r in found if r.get(ORGANIZATION, OWN) == OWN] for name, found in rows.items()}
@@ -295,6 +295,7 @@ class Prover:
         await self.restore(self.own)
         taken = exceptions.takes_a_global_key(writer, self.catalog, self.start)
         crossing = exceptions.names_a_foreign_row(writer, self.catalog, self.start)
+        crossing |= exceptions.upserts_a_crossing_row(writer, self.catalog, self.start)
         crossing |= exceptions.reaches_foreign_rows(writer, self.catalog, self.start)
         dangling = exceptions.changes_dangling_rows_twice(writer, self.catalog, self.alone)
         wanted_code = wanted["errors"][0]["extensions"]["code"] if "errors" in wanted else ""
@@ -395,3 +396,17 @@ async def test_documents_answer_as_if_alone(bench: Bench, batch: int, counts: Co
         counts["documents"] += 1
         counts[f"documents: {kind}"] += 1
         await getattr(prover, kind)(seed)
+
+
+async def test_the_proof_has_power(counts: Counter[str]) -> None:
+    """Of the examples above: the listed exceptions are few, and without scoping much would have shown."""
+    writes = counts["documents: write"]
+    if not writes:
+        pytest.skip("no documents ran in this process")
+    listed = sum(number for key, number in counts.items() if key.startswith("listed:"))
+    assert listed < writes / 2
+    assert counts["changed rows"] > writes / 8
+    assert counts["would have changed or shown foreign rows"] > writes / 8
+    assert counts["would have shown foreign rows"] > counts["documents: read"] / 8
+    refused = sum(number for key, number in counts.items() if key.startswith("refused by the walk"))
+    assert refused < counts["documents"] / 2
