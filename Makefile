@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check bench scale cores faults engine-proof clean
+.PHONY: demo test check bench scale cores faults engine-proof tenancy clean
 
 demo: $(INSTALLED)
 	@$(PY) examples/demo.py
@@ -33,6 +33,10 @@ scale: $(INSTALLED)
 engine-proof: $(INSTALLED)
 	AUTOMIO_READS=2000 AUTOMIO_INJECTIONS=100 $(PY) -m pytest tests/engine/test_random_reads.py tests/engine/test_injection.py
 	AUTOMIO_KILLS=50 $(PY) -m pytest tests/local/test_kills.py
+
+# 10,000 random documents on random schemas, each lock alone and both (CI: 300); counts by kind at the end. Some half an hour.
+tenancy: $(INSTALLED)
+	AUTOMIO_TENANCY=10000 $(PY) -m pytest tests/tenancy -q
 
 # The runtime on the newest graphql-core and gql, which ariadne-codegen does not install with.
 cores: .venv-cores/.installed

@@ -18,7 +18,6 @@ from random import Random
 from typing import Any
 
 from graphql import (
-
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNonNull,
@@ -85,7 +84,9 @@ def literal(value: Any) -> str:
 class Writer:
     """Writes one document and its variables. `own`: the organization's rows and the shared ones, to refer to."""
 
-    def __init__(self, random: Random, schema: GraphQLSchema, catalog: Catalog, own: Rows, *, preset: bool = False) -> None:
+    def __init__(
+        self, random: Random, schema: GraphQLSchema, catalog: Catalog, own: Rows, *, preset: bool = False
+    ) -> None:
         self.random = random
         self.schema = schema
         self.own = own
@@ -408,7 +409,9 @@ class Writer:
         elif kind in ("delete", "delete_by_pk"):
             self.deleted.add(table.reference)
             by_key = kind == "delete_by_pk"
-            values = {n: self.value(table, n) for n in table.primary_key} if by_key else {"where": self.filter(table, 2)}
+            values = (
+                {n: self.value(table, n) for n in table.primary_key} if by_key else {"where": self.filter(table, 2)}
+            )
             root, below = f"delete_{name}{'_by_pk' * by_key}", self.rows(table, 2) if by_key else self.response(table)
         elif kind == "update_many":
             updates = [{"where": self.filter(table, 2), **self.change(table)} for _ in range(self.random.randint(1, 2))]
@@ -531,5 +534,3 @@ class Writer:
 def _linked(table: Table) -> set[str]:
     """Columns of foreign keys, but for the organization."""
     return {a for key in table.foreign_keys for a, _ in key.pairs if a != ORGANIZATION}
-
-

@@ -127,7 +127,9 @@ def _reference(random: Random, table: Table, other: Table, loose: bool) -> None:
     pairs = [(f"{prefix}_{name}", name) for name in other.key if name != "organization_id"]
     if "organization_id" in other.key and not table.tenant:
         return
-    tight = "organization_id" in other.key or (table.tenant and other.tenant and random.random() < (0.3 if loose else 0.85))
+    tight = "organization_id" in other.key or (
+        table.tenant and other.tenant and random.random() < (0.3 if loose else 0.85)
+    )
     nullable = other is table or random.random() < 0.6
     for name, target in pairs:
         kind = other.key[target].split()[0]
@@ -136,9 +138,7 @@ def _reference(random: Random, table: Table, other: Table, loose: bool) -> None:
         pairs.append(("organization_id", "organization_id"))
     # SET NULL on a key with the organization would make rows of nobody: left out, and said so in docs/tenancy.md.
     actions = ["", "", "CASCADE", *(["SET NULL"] if nullable and not tight else [])]
-    action = "".join(
-        f" ON {event} {chosen}" for event in ("DELETE", "UPDATE") if (chosen := random.choice(actions))
-    )
+    action = "".join(f" ON {event} {chosen}" for event in ("DELETE", "UPDATE") if (chosen := random.choice(actions)))
     columns, targets = ", ".join(a for a, _ in pairs), ", ".join(b for _, b in pairs)
     table.lines.append(f"FOREIGN KEY ({columns}) REFERENCES {other.name} ({targets}){action}")
     table.references.append(Reference(other.name, tuple(pairs), nullable))
@@ -171,9 +171,7 @@ def _row(random: Random, table: Table, n: int, found: dict[str, list[Row]]) -> R
         row["label"] = random.choice([None, "l0", "l1", "l2"])
     for reference in table.references:
         tied = any(a == "organization_id" for a, _ in reference.pairs)
-        rows = [
-            one for one in found[reference.target] if not tied or one["organization_id"] == row["organization_id"]
-        ]
+        rows = [one for one in found[reference.target] if not tied or one["organization_id"] == row["organization_id"]]
         missing = not rows or (reference.nullable and random.random() < 0.2)
         if missing and not reference.nullable:
             return None

@@ -28,7 +28,18 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
-from graphql import DocumentNode, parse, print_schema, validate
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    OperationDefinitionNode,
+    VariableNode,
+    Visitor,
+    parse,
+    print_schema,
+    validate,
+    visit,
+)
 
 from automio.dialect.index import SchemaIndex
 from automio.dialect.read import index_schema
@@ -86,7 +97,7 @@ class Database:
         assert subscription is not None
         try:
             return json.loads(await asyncio.wait_for(anext(aiter(subscription)), 0.4))
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return None
         finally:
             subscription.close()
@@ -241,43 +252,14 @@ class Prover:
         again = scope_document(parse(beside), self.index, operation_name="Q")
         assert (again.text, again.rules, again.plan) == (scoped.text, scoped.rules, scoped.plan), self.where
         for part in parts:
-            single = scope_document(parse(self.pruned(f"query Q{declared} {{ {part} }}\n{tail}")), self.index)
-            used = {d.variable.name.value for d in parse(self.pruned(f"query Q{declared} {{ {part} }}\n{tail}")).definitions[0].variable_definitions}  # type: ignore[attr-defined]
+            alone, used = pruned(f"query Q{declared} {{ {part} }}\n{tail}")
+            single = scope_document(alone, self.index)
             mine = {name: value for name, value in writer.variables.items() if name in used}
             values = apply_rules(single.rules, mine, OWN, self.index, python_names=False)
             if single.scope_variable:
                 values[single.scope_variable] = OWN
-            answer = self.turned(await self.full.ask(ADMIN, single.text, values), single)
-            merged |= answer["data"]
+            merged |= self.turned(await self.full.ask(ADMIN, single.text, values), single)["data"]
         self.same(self.turned(await self.full.ask(ADMIN, scoped.text, sent), scoped), {"data": merged}, "composition")
-
-    def pruned(self, text: str) -> str:
-        """Without the variables that the first operation does not reach."""
-        from graphql import OperationDefinitionNode, print_ast, visit
-        from graphql.language import Visitor
-
-        document = parse(text)
-        operation = document.definitions[0]
-        assert isinstance(operation, OperationDefinitionNode)
-        fragments = {d.name.value: d for d in document.definitions[1:]}  # type: ignore[attr-defined]
-        used: set[str] = set()
-        reached: set[str] = set()
-
-        class Uses(Visitor):
-            def enter_variable(self, node: Any, *_: Any) -> None:
-                used.add(node.name.value)
-
-            def enter_fragment_spread(self, node: Any, *_: Any) -> None:
-                name = node.name.value
-                if name not in reached:
-                    reached.add(name)
-                    visit(fragments[name], self)
-
-        visit(operation.selection_set, Uses())
-        operation.variable_definitions = tuple(
-            d for d in operation.variable_definitions if d.variable.name.value in used
-        )
-        return "\n".join(print_ast(d) for d in (operation, *(fragments[name] for name in sorted(reached))))
 
     # ── writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -365,6 +347,38 @@ class Prover:
         assert plain(answer) == plain(expected), f"{lock}: {answer} for {expected}: {self.where}"
         if answer and "data" in answer:
             assert in_order(answer) == in_order(expected), f"{lock}: order of keys: {self.where}"
+
+
+class _Uses(Visitor):
+    """The variables and fragments that selections reach."""
+
+    def __init__(self, fragments: dict[str, FragmentDefinitionNode]) -> None:
+        super().__init__()
+        self.fragments = fragments
+        self.variables: set[str] = set()
+        self.reached: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.variables.add(node.name.value)
+
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
+        name = node.name.value
+        if name not in self.reached:
+            self.reached.add(name)
+            visit(self.fragments[name], self)
+
+
+def pruned(text: str) -> tuple[DocumentNode, set[str]]:
+    """The operation without the variables and fragments that it does not reach, and those that it does."""
+    operation, *others = parse(text).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    uses = _Uses({d.name.value: d for d in others if isinstance(d, FragmentDefinitionNode)})
+    visit(operation.selection_set, uses)
+    declared = operation.variable_definitions or ()
+    operation.variable_definitions = tuple(d for d in declared if d.variable.name.value in uses.variables)
+    return DocumentNode(
+        definitions=(operation, *(uses.fragments[name] for name in sorted(uses.reached)))
+    ), uses.variables
 
 
 def plain(value: Any, *, ordered: bool = False) -> Any:
