@@ -55,19 +55,20 @@ def upserts_a_crossing_row(writer: Writer, catalog: Catalog, rows: Rows) -> bool
 
 
 def reaches_foreign_rows(writer: Writer, catalog: Catalog, rows: Rows) -> bool:
-    """§5.7: rows of others refer to rows of a table that loses rows, or keys, by the document; at any depth of cascades."""
+    """§5.7: rows of others refer to rows of a table that loses rows, or keys, by the document; at any depth of cascades. So do
+    shared rows that a cascade would change."""
     gone, waiting = set[str](), [*writer.deleted, *writer.rekeyed]
     while waiting:
         table = waiting.pop()
         if table in gone:
             continue
         gone.add(table)
+        own = [row for row in rows.get(table, []) if row.get(ORGANIZATION, OWN) == OWN]
         for key in catalog.foreign_keys_to(table):
-            if _is_loose(key, catalog):
-                own = [row for row in rows[table] if row[ORGANIZATION] == OWN]
-                for row in _foreign(rows, key.table):
-                    if any(all(row[a] == one[b] for a, b in key.pairs) for one in own):
-                        return True
+            shared = catalog.tables[key.table].access is Access.SHARED and (key.on_delete or key.on_update)
+            theirs = rows[key.table] if shared else _foreign(rows, key.table) if _is_loose(key, catalog) else []
+            if any(all(row[a] == one[b] for a, b in key.pairs) for row in theirs for one in own):
+                return True
             if key.on_delete == "CASCADE" or key.on_update == "CASCADE":
                 waiting.append(key.table)
     return False
