@@ -38,13 +38,13 @@ from automio.request import UNSET, Unset
 from automio.runtime.call import Call, Operation
 from automio.runtime.client import Client, current_client, run_sync
 from automio.runtime.per_loop import start_in
-from automio.runtime.scoping import ScopedOperation, scope
 from automio.runtime.transport import Reply
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, Task
     from typing import Self
 
+    from automio.runtime.scoping import ScopedOperation
     from automio.runtime.socket import Feed, Lost
 
 T = TypeVar("T")
@@ -72,6 +72,8 @@ def subscribe_async(
 
 
 def _typed(operation: Operation[T], variables: Mapping[str, Any], organization_id: int | Unset) -> Answers[T]:
+    from automio.runtime.scoping import scope  # late: generated modules load this file
+
     client = current_client()
     call = client.call(operation, dict(variables), organization_id)
     _check(scope(call))

@@ -5,9 +5,10 @@ The promise is in the types: `send` takes a ScopedOperation, and only scoping.py
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from automio.runtime.scoping import ScopedOperation
+if TYPE_CHECKING:
+    from automio.runtime.scoping import ScopedOperation
 
 
 class Reply:

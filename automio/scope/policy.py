@@ -5,6 +5,7 @@ Everything is forbidden until it is named here, since its code or its audience i
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 
@@ -20,6 +21,9 @@ class Policy:
     safe_functions: frozenset[str] = frozenset()
     writable_shared_tables: frozenset[str] = frozenset()
 
-    def allowed(self) -> tuple[str, ...]:
-        """What the values of variables may use: fields (`row_type.field`) and writable tables, sorted."""
-        return tuple(sorted({name for name in self.safe_functions if "." in name} | self.writable_shared_tables))
+    def allowed(self, tables: Container[str]) -> tuple[str, ...]:
+        """What the values of variables may use: fields (`row_type.field`) and writable tables, sorted.
+
+        `tables`: the row types that the document can reach. Rules carry this list, and a schema may have thousands."""
+        names = {name for name in self.safe_functions if "." in name} | self.writable_shared_tables
+        return tuple(sorted(name for name in names if name.partition(".")[0] in tables))

@@ -135,7 +135,7 @@ class _Walk:
         self.chosen = chosen
         self.index = index
         self.kind: OperationKind = chosen.operation.operation.value
-        self.variables = Variables(chosen.operation, index, policy.allowed(), scope_variable)
+        self.variables = Variables(chosen.operation, index, policy.allowed(index.tables), scope_variable)
         self.inputs = Inputs(index, policy, self.variables)
         self.helper = _fresh_alias(index.tenant_column or "", chosen.response_keys)
         self.fragments: dict[str, tuple[Position, FragmentDefinitionNode, Steps]] = {}

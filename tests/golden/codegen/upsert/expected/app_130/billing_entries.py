@@ -93,7 +93,7 @@ SAVE_BATCH: Operation[int] = Operation(
     name="SaveBatch",
     kind="mutation",
     document=tuple(
-        """mutation SaveBatch($objects: [app_<ID>_billing_entries_insert_input!]!, $update: [app_<ID>_billing_entries_update_column!]!, $organization_id: Int!) {
+        """mutation SaveBatch($objects: [app_<ID>_billing_entries_insert_input!]!, $update: [app_<ID>_billing_entries_update_column!]! = [], $organization_id: Int!) {
   insert_billing_entries: insert_app_<ID>_billing_entries(
     objects: $objects
     on_conflict: {constraint: uq_app_<ID>_billing_entries_allegroId_org, update_columns: $update, where: {_and: [{organization_id: {_eq: $organization_id}}, {}]}}
