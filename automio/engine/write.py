@@ -223,12 +223,12 @@ class WritePlanner:
             if not self.tables.writes(other) or not self._may(other, Action.INSERT):
                 text = f"field '{name}' not found in type: '{table.name}_insert_input'"
                 raise Refusal(text, f"{given.path}.{name}")
-            if relationship.many:
+            if relationship.after:
                 later.append((relationship, value))
         from_parents = {}
         for name, value in given.of.items():
             relationship = table.relationships.get(name)
-            if relationship is not None and not relationship.many:
+            if relationship is not None and not relationship.after:
                 assert isinstance(value, Fields)
                 from_parents |= self._parent_object(table, relationship, value, given, path)
         self._no_clash(cells, determined, path)
@@ -246,7 +246,9 @@ class WritePlanner:
                 for here, there in relationship.pairs
             }
             on_conflict = self._conflict(other, value.of.get("on_conflict"))
-            self._rows(other, value.of["data"], on_conflict, keys, path)
+            data = value.of["data"]
+            rows = Items((data,), data.path) if isinstance(data, Fields) else data
+            self._rows(other, rows, on_conflict, keys, path)
         return number
 
     def _parent_object(self, table: Table, relationship: Relationship, value: Fields, row: Fields, path: str) -> Cells:

@@ -201,3 +201,48 @@ async def test_graphql_default_naming(engine: Engine) -> None:
         "updateSalesBooksByPk": {"title": "Neu"},
         "insertSalesBooks": {"affectedRows": 0},
     }
+
+
+@pytest.mark.parametrize(
+    "using",
+    [
+        {"foreign_key_constraint_on": {"table": "details", "column": "person_id"}},
+        {
+            "manual_configuration": {
+                "remote_table": "details",
+                "column_mapping": {"id": "person_id"},
+                "insertion_order": "after_parent",
+            }
+        },
+    ],
+    ids=["key on the other table", "manual, after the parent"],
+)
+async def test_a_nested_object_whose_key_is_on_the_other_table_comes_after_its_parent(
+    engine: Engine, using: dict[str, Any]
+) -> None:
+    await post(engine, "clear_metadata")
+    sql = """DROP TABLE IF EXISTS details; DROP TABLE IF EXISTS people;
+        CREATE TABLE people (id serial PRIMARY KEY, name text);
+        CREATE TABLE details (person_id integer PRIMARY KEY REFERENCES people, note text);"""
+    await post(engine, "run_sql", sql=sql)
+    for name in ("people", "details"):
+        await post(engine, "track_table", schema="public", name=name)
+    await post(engine, "create_object_relationship", table="people", name="detail", using=using)
+    made = await ask(
+        engine,
+        """mutation { insert_people(objects: [{name: "Ann", detail: {data: {note: "tall"}}}, {name: "Bob"}]) {
+             affected_rows returning { name detail { person_id note } } } }""",
+    )
+    assert made == {
+        "insert_people": {
+            "affected_rows": 3,
+            "returning": [
+                {"name": "Ann", "detail": {"person_id": 1, "note": "tall"}},
+                {"name": "Bob", "detail": None},
+            ],
+        }
+    }
+    message = await ask(
+        engine, 'mutation { insert_people_one(object: {name: "C", detail: {data: {person_id: 7, note: "x"}}}) { id } }'
+    )
+    assert "already being determined by parent insert" in message
