@@ -132,8 +132,8 @@ class Services:
         account = request.headers.get("Authorization", "").removeprefix("Bearer account-")
         sent = json.loads(body) if body else None
         self.seen.append(Seen(request.method, request.path, int(account), dict(request.query), sent))
-        if held := self.held.get(request.path):
-            await asyncio.to_thread(held.wait, 20)
+        if (held := self.held.get(request.path)) and not await asyncio.to_thread(held.wait, 5):
+            return web.json_response("nothing happened meanwhile", status=400)
         given = self.answers.get(f"{request.path} {account}") or self.answers.get(request.path)
         status, value = given or _usual(request.path, int(account))
         return web.json_response(value, status=status)
@@ -220,9 +220,7 @@ def served(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
     environment = _clean_environment()
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
     with (project / "serve.log").open("w") as log:
-        server = subprocess.Popen(
-            command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-        )
+        server = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
     with server:
         try:
             assert server.stdout is not None

@@ -152,7 +152,9 @@ def _(world: World) -> None:
 
 def argument(block: Block, name: str) -> Any:
     """The value of the last argument of that name in the block."""
-    found = [node.value for node in ast.walk(ast.parse(block.text)) if isinstance(node, ast.keyword) and node.arg == name]
+    found = [
+        node.value for node in ast.walk(ast.parse(block.text)) if isinstance(node, ast.keyword) and node.arg == name
+    ]
     return ast.literal_eval(found[-1])
 
 
@@ -505,9 +507,7 @@ def _(world: World, variant: str) -> None:
         if item % 100 < 2:
             seen[item] = world.reported("documented")
 
-    world.run(
-        "set-progress", api=world.api(task_id="documented"), large_dataset=range(250), process_item=process_item
-    )
+    world.run("set-progress", api=world.api(task_id="documented"), large_dataset=range(250), process_item=process_item)
     halves = {item: text for item, text in seen.items() if item < 2 or item % 100 == 1}
     assert halves == {
         0: "[  0 %] Starting data processing... (pending)",
@@ -620,7 +620,9 @@ def _(world: World) -> None:
 
 @of("environment-detection", *BACKENDS)
 def _(world: World, variant: str) -> None:
-    found = re.fullmatch(r"#.*\nif (\w+):\n((?: +#.*\n)+)else:\n((?: +#.*\n)+)", world.blocks["environment-detection"].text)
+    found = re.fullmatch(
+        r"#.*\nif (\w+):\n((?: +#.*\n)+)else:\n((?: +#.*\n)+)", world.blocks["environment-detection"].text
+    )
     assert found, "a condition and two branches, which only say what happens"
     variable, set_, not_set = found.groups()
     assert "cache service" in set_ and "Redis" in not_set
