@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -65,10 +66,13 @@ async def replay(config: PlatformConfig, suites: Path, *options: str) -> list[di
     return json.loads(report.read_text(encoding="utf-8"))
 
 
+WAYS = [["--api", "modern"], ["--api", "modern", "--transport", "websocket"]]
+if os.environ.get("AUTOMIO_REPLAY") == "all":  # half a minute more; test_metadata.py has the requests in both spellings
+    WAYS.append(["--api", "source"])
+
+
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "options", [["--api", "modern"], ["--api", "source"], ["--api", "modern", "--transport", "websocket"]]
-)
+@pytest.mark.parametrize("options", WAYS)
 async def test_replay(
     shared: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
