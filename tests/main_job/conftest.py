@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from app_130._facts import FACTS
+from automio.runtime import call
+
 ROOT = Path(__file__).resolve().parents[2]
 INPUTS = ("schema", "queries", "codegen.toml", "platform.toml")
 OURS = ("API_", "APP_", "HASURA_", "ORG", "DATABASE_URL")
@@ -33,6 +36,17 @@ def platform(workspace: Path) -> Iterator[str]:
             yield line.removeprefix("ready ")
         finally:
             server.terminate()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sample_package_alone() -> Iterator[None]:
+    """Of packages for app 130 only the sample's is known: other tests of this process may have imported theirs."""
+    before = dict(call._registered)
+    call._registered.clear()
+    call._registered["130"] = FACTS
+    yield
+    call._registered.clear()
+    call._registered.update(before)
 
 
 @pytest.fixture(scope="module")
