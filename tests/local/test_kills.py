@@ -29,6 +29,7 @@ WHOM = ("client", "server", "postgres", "backend")
 TABLES = """
 CREATE TABLE heads (id integer PRIMARY KEY, organization_id integer NOT NULL DEFAULT 1);
 CREATE TABLE parts (id serial PRIMARY KEY, head_id integer NOT NULL REFERENCES heads (id), body text NOT NULL);
+CREATE INDEX ON parts (head_id);
 """
 CLIENT = """
 import http.client, json, os, sys, threading
