@@ -14,17 +14,9 @@ from urllib.parse import parse_qs, urlencode
 
 from automio.local.config import Token
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
+from automio.local.requests import Refusal, number
 
 _NO_ACCESS: Final = "no access to this connection"
-
-
-class Refusal(Exception):
-    """The platform's no: {"detail": …}."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +36,7 @@ def request_of(token: Token, scope: MutableMapping[str, Any]) -> Request:
         raise Refusal(400, "a query parameter stands there twice")
     headers = dict(scope["headers"])
     text = headers.get(b"x-app-id", b"").decode("latin-1")
-    app = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    app = number(text)
     if app is not None and app not in token.apps:
         raise Refusal(403, f"this token does not open app {app}")
     host = headers.get(b"host", b"127.0.0.1").decode("latin-1")
@@ -102,10 +94,9 @@ def own_connections(integration: IntegrationConfig, request: Request) -> list[di
 
 
 def connections_of_table(integration: IntegrationConfig, request: Request) -> dict[str, list[dict[str, Any]]]:
-    text = request.query.get("app_id", "")
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
+    app = number(request.query.get("app_id", ""))
+    if app is None:
         raise Refusal(400, "the query parameter `app_id` is needed: the integer id of an app")
-    app = int(text)
     if app not in request.token.apps:
         raise Refusal(403, f"this token does not open app {app}")
     found: dict[str, list[dict[str, Any]]] = {}

@@ -41,7 +41,6 @@ from typing import Any, Final
 
 from automio.local.config import PlatformConfig, Token
 from automio.local.connections import (
-    Refusal,
     Request,
     connection_for,
     connections_of_table,
@@ -54,6 +53,7 @@ from automio.local.envelope import Reply, dump, envelope, mirrored
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
 from automio.local.multipart import NotMultipart, read_form
 from automio.local.provider import Answer, BadCall, Lane, Outgoing, Providers, outgoing
+from automio.local.requests import Refusal
 from automio.runtime.per_loop import PerLoop
 
 Scope = MutableMapping[str, Any]

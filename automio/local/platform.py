@@ -60,7 +60,7 @@ from automio.local.config import PlatformConfig, Token
 from automio.local.hasura import ADMIN as QUERIES
 from automio.local.hasura import GRAPHQL as HASURA
 from automio.local.hasura import LEGACY, answer_admin, answer_graphql
-from automio.local.requests import Request
+from automio.local.requests import Request, number
 
 if TYPE_CHECKING:
     from automio.engine.engine import Caller, Engine
@@ -266,7 +266,7 @@ class Platform:
         value = _app_parameter(query_string)
         if value is None:
             raise Refused(400, {"error": "the query parameter `app` is needed once: ?app=<APP_ID>&table=<name>"})
-        app = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+        app = number(value)
         if app is None or app not in self.config.apps:
             raise Refused(
                 404, {"error": f"no app {value[:100]!r} here; platform.toml says which token opens which app"}

@@ -1,4 +1,5 @@
-"""What the handlers of the companions' endpoints take and give. Made by platform.py; next: companions.py."""
+"""What the handlers of the companions' endpoints take and give. Made by platform.py; next: companions.py. `Refusal` and `number`
+serve the integrations too (connections.py)."""
 
 from __future__ import annotations
 
@@ -19,6 +20,11 @@ class Refusal(Exception):
         self.detail = detail
 
 
+def number(text: str) -> int | None:
+    """The id that a URL or header names, None for what is no number of at most 18 digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request whose token is known. `path` is still encoded and begins behind /api; `read` gives the body's object."""
@@ -37,7 +43,7 @@ class Request:
             if len(self.apps) == 1:
                 return next(iter(self.apps))
             raise Refusal(400, "this token opens several apps or none: say which by ?app_id=<APP_ID>")
-        app = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+        app = number(given)
         if app is None:
             raise Refusal(400, "app_id is the number of an app")
         if app not in self.apps:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import math
 from typing import Any
-from uuid import uuid4
 
 from automio.errors import CacheError, CacheUnavailable, TransportError
 from automio.runtime.cache_store import Space
@@ -111,7 +110,6 @@ class ServiceStore:
                 path,
                 source="cache",
                 params=params,
-                headers={"X-Request-Id": uuid4().hex},
                 repeat=repeat,
                 **given,
             )
