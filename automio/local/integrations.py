@@ -53,7 +53,7 @@ from automio.local.envelope import Reply, dump, envelope, mirrored
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
 from automio.local.multipart import NotMultipart, read_form
 from automio.local.provider import Answer, BadCall, Lane, Outgoing, Providers, outgoing
-from automio.local.requests import Refusal
+from automio.local.requests import Gone, Refusal, read_body
 from automio.runtime.per_loop import PerLoop
 
 Scope = MutableMapping[str, Any]
@@ -130,7 +130,7 @@ class IntegrationEndpoints:
             reply = await self._route(path, request, scope, receive, begin)
         except Refusal as refusal:
             reply = Reply(refusal.status, dump({"detail": refusal.detail}))
-        except _Gone:
+        except Gone:
             return
         except Exception as error:
             if begun:  # the server cuts the answer off, which its reader notices
@@ -209,7 +209,9 @@ class IntegrationEndpoints:
         headers = request.headers
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise Refusal(415, "a compressed body is not read here")
-        raw = await _read(receive, self._limit)
+        raw = await read_body(receive, self._limit)
+        if raw is None:
+            raise Refusal(413, f"the body is larger than {self._limit} bytes ([server] max_body_bytes)")
         kind = headers.get(b"content-type", b"").decode("latin-1")
         if kind.lower().startswith("multipart/"):
             try:
@@ -328,7 +330,7 @@ class IntegrationEndpoints:
                 await _cancelled([alive])
             await write(b"data: %b\n\n" % dump({"completed": True, "total_processed": total}), more=False)
 
-        with suppress(_Gone):
+        with suppress(Gone):
             await _unless_gone(run(), receive)
 
     async def _answers(self, planned: list[Planned], kept: Kept | None) -> AsyncGenerator[list[tuple[int, Answer]]]:
@@ -496,33 +498,14 @@ def _succeeded(task: asyncio.Task[Answer]) -> bool:
 # The client.
 
 
-class _Gone(Exception):
-    """The client went away; nobody waits for an answer."""
-
-
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _Gone
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise Refusal(413, f"the body is larger than {limit} bytes ([server] max_body_bytes)")
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
 async def _unless_gone(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
-    """The result of `work`, which is cancelled when the client goes. Raises _Gone."""
+    """The result of `work`, which is cancelled when the client goes. Raises Gone."""
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -532,7 +515,7 @@ async def _unless_gone(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise _Gone
+            raise Gone
         return working.result()
     finally:
         for task in (working, leaving):

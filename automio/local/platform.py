@@ -60,7 +60,7 @@ from automio.local.config import PlatformConfig, Token
 from automio.local.hasura import ADMIN as QUERIES
 from automio.local.hasura import GRAPHQL as HASURA
 from automio.local.hasura import LEGACY, answer_admin, answer_graphql
-from automio.local.requests import Request, number
+from automio.local.requests import Gone, Request, number, read_body
 
 if TYPE_CHECKING:
     from automio.engine.engine import Caller, Engine
@@ -176,7 +176,7 @@ class Platform:
             status, content_type, body = await handler(scope, receive)
         except Refused as refusal:
             status, content_type, body = refusal.status, _JSON, _dump(refusal.body)
-        except _Disconnected:
+        except Gone:
             return
         except Exception as error:
             status, content_type, body = 500, _JSON, _dump(_failure(error, plain))
@@ -310,7 +310,7 @@ class Platform:
         if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
             raise refusal(415, "bad-request", "a compressed body is not read here")
         length = headers.get(b"content-length", b"0")
-        body = None if length.isdigit() and int(length) > limit else await _read(receive, limit)
+        body = None if length.isdigit() and int(length) > limit else await read_body(receive, limit)
         if body is None:
             raise refusal(413, "bad-request", f"the body is larger than {limit} bytes ([server] max_body_bytes)")
         try:
@@ -321,30 +321,6 @@ class Platform:
         if not isinstance(value, dict) and not (batch and isinstance(value, list)):
             raise refusal(400, "parse-failed", "the body must be one JSON object")
         return value
-
-
-class _Disconnected(Exception):
-    """The client went away before its body was complete; nobody waits for an answer."""
-
-
-async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, None when it is larger than the limit (bytes)."""
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body = message.get("body", b"")
-        return body if len(body) <= limit else None
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        if message["type"] != "http.request":
-            raise _Disconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            return None
-        if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()
 
 
 def _plain(path: str) -> str:

@@ -1,9 +1,9 @@
-"""What the handlers of the companions' endpoints take and give. Made by platform.py; next: companions.py. `Refusal` and `number`
-serve the integrations too (connections.py)."""
+"""What the handlers of the companions' endpoints take and give. Made by platform.py; next: companions.py. The
+rest is everybody's: platform.py and the integrations read bodies and ids by it, too."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,27 @@ class Refusal(Exception):
         super().__init__(status)
         self.status = status
         self.detail = detail
+
+
+class Gone(Exception):
+    """The client went away; nobody waits for an answer."""
+
+
+async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], limit: int) -> bytes | None:
+    """The whole body of an ASGI request, None when it is larger than the limit (bytes). Raises Gone."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Gone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            return None
+        if not message.get("more_body"):
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
 
 
 def number(text: str) -> int | None:
