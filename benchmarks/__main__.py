@@ -1,5 +1,5 @@
-"""Run the benchmarks one after the other, never side by side: `python -m benchmarks [generate] [import_time] [call] [engine_nested]
-[engine] [dev_loop] [scoping] [integrations]`."""
+"""Run the benchmarks one after the other, never side by side: `python -m benchmarks [generate] [import_time] [call] [engine]
+[dev_loop] [scoping] [integrations]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 import sys
 import time
 
-ALL = ("generate", "import_time", "call", "engine_nested", "engine", "dev_loop", "scoping", "integrations")
+ALL = ("generate", "import_time", "call", "engine", "dev_loop", "scoping", "integrations")
 
 
 def main() -> int:

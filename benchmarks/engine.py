@@ -31,7 +31,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.engine_nested import DOCUMENT, IN_FLIGHT, ORGANIZATIONS, STATEMENT, TARGET, _wait, drop, load
+from benchmarks.engine_rows import DOCUMENT, IN_FLIGHT, ORGANIZATIONS, STATEMENT, TARGET, drop, load, wait
 
 SUBSCRIBERS = 500
 INSERTED = 1_000
@@ -189,11 +189,14 @@ def ratios(dsn: str, arguments: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "benchmarks.engine", "--serve", str(port), "--dsn", dsn]
     server = subprocess.Popen(command, cwd=Path(__file__).resolve().parent.parent)
     try:
-        _wait(port)
+        wait(port)
         print(f"{'work':<24}{'by hand':>10}{'engine':>10}{'ratio':>8}   (requests a second, {IN_FLIGHT} in flight)")
         for name in WORKS:
             answers = [asyncio.run(_connection(port, way, name, 0, 0))[1] for way in ("engine", "sql")]
             assert answers[0] == answers[1] and answers[0]["data"][WORKS[name].root], (name, str(answers)[:500])
+            if name == "nested":
+                shown = [len(row["messages"]) for row in answers[0]["data"]["app_1_orders"]]
+                assert shown == [5] * 100, "not the query that was meant"
             rates: dict[str, list[float]] = {"engine": [], "sql": []}
             for turn in range(arguments.rounds):
                 for way in ("engine", "sql") if turn % 2 else ("sql", "engine"):
