@@ -24,18 +24,17 @@ import importlib.util
 import json
 import os
 import platform
-import re
 import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from automio.errors import LocalError
+from automio.local.home import Account, ServerHome, complaints
 
 if sys.platform != "win32":  # refused in Postgres.start; importing this module works everywhere
     import pwd
@@ -51,35 +50,16 @@ _INITDB = (
     *("-U", "postgres", "-E", "UTF8", "--auth-local=peer", "--auth-host=reject", "--locale=C"),
     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions", "--no-sync"),
 )
-_LOG_READ = 1_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """A user and a group of the system."""
+class Home(ServerHome):
+    """PostgreSQL's folder."""
 
-    uid: int
-    gid: int
-
-    @property
-    def name(self) -> str:
-        """The user's name, "" when the system has none for this number (a folder of the host in a container)."""
-        try:
-            return pwd.getpwuid(self.uid).pw_name
-        except KeyError:
-            return ""
-
-    def __str__(self) -> str:
-        return self.name or f"user {self.uid}"
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The server's folder. `owner` gets what root makes in it; `account` is None where we run the server as ourselves."""
-
-    path: Path
-    owner: Account
-    account: Account | None
+    server: ClassVar[str] = "PostgreSQL"
+    log_name: ClassVar[str] = "postgres.log"
+    elsewhere: ClassVar[str] = ELSEWHERE
+    patience: ClassVar[float] = WAIT_SECONDS
 
     @classmethod
     def open(cls, folder: Path) -> Home:
@@ -101,49 +81,11 @@ class Home:
         if os.geteuid() != 0:
             _check_user(home, data_owner)
             return home
-        return cls(path, home.owner, _account_for_root(data_owner, status))
+        return cls(path, home.owner, account_for_root(data_owner, status))
 
     @property
     def data(self) -> Path:
         return self.path / "data"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "postgres.log"
-
-    def lock(self, name: str) -> FileLock:
-        """A lock file of this home, made when absent, not locked yet."""
-        return FileLock(self.path / name, owner=(self.owner.uid, self.owner.gid) if self.account else None)
-
-    @contextmanager
-    def starting(self) -> Iterator[FileLock]:
-        """Alone in starting or stopping the server. A helper process that inherits the lock holds it to its own end."""
-        with self.lock("start.lock") as lock:
-            if not lock.wait_exclusive(WAIT_SECONDS):
-                raise self.error("another process has been starting it for too long")
-            yield lock
-
-    def write(self, name: str, text: str) -> None:
-        """Replaces a small text file in one step, on disk before we return."""
-        new = self.path / f"{name}.new"
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            if self.account:
-                os.fchown(descriptor, self.owner.uid, self.owner.gid)
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        new.replace(self.path / name)
-
-    def error(self, what: str, *, since: int | None = None, hint: str | None = None) -> LocalError:
-        """What failed, where, the log's last lines from byte `since` on, and what to do."""
-        lines = _last_lines(self.log, since) if since is not None else []
-        said = "".join(f"\n  {line}" for line in lines)
-        fallback = f"The log is {self.log}. Put right what it says, {ELSEWHERE}"
-        return LocalError(
-            f"The PostgreSQL in {self.path}: {what}.{said}" + ("\n" if lines else ""), hint=hint or fallback
-        )
 
 
 def _check_user(home: Home, data: os.stat_result | None) -> None:
@@ -160,7 +102,8 @@ def _check_user(home: Home, data: os.stat_result | None) -> None:
         )
 
 
-def _account_for_root(data: os.stat_result | None, home: os.stat_result) -> Account:
+def account_for_root(data: os.stat_result | None, home: os.stat_result) -> Account:
+    """Who runs a server that root starts: the owner of its data or folder, else `nobody`. Raises LocalError."""
     if sys.platform != "linux":
         raise LocalError("PostgreSQL does not run as root.", hint=f"Run as an ordinary user, {ELSEWHERE}")
     missing = privileges.missing_capabilities(privileges.effective_capabilities())
@@ -341,7 +284,7 @@ def _initdb(folder: Path, home: Home, binaries: Binaries, held: FileLock) -> Non
     )
     if result.returncode:
         shutil.rmtree(folder, ignore_errors=True)
-        said = "".join(f"\n  {line}" for line in _complaints(result.stdout.decode(errors="replace").splitlines()))
+        said = "".join(f"\n  {line}" for line in complaints(result.stdout.decode(errors="replace").splitlines()))
         raise LocalError(
             f"The PostgreSQL in {home.path}: initdb could not make a database.{said}\n",
             hint=f"Put right what it says, {ELSEWHERE}",
@@ -405,19 +348,3 @@ def environment() -> dict[str, str]:
     """What the programs get: no secrets of ours, no PG* defaults. The interpreter may need its libraries."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
     return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **kept}
-
-
-def _last_lines(log: Path, since: int) -> list[str]:
-    """What the server said about its failure: its complaints, else its last lines; ten at most."""
-    try:
-        with log.open("rb") as file:
-            file.seek(since)
-            lines = file.read(_LOG_READ).decode(errors="replace").splitlines()
-    except OSError:
-        return []
-    return _complaints(lines)
-
-
-def _complaints(lines: list[str]) -> list[str]:
-    told = [line for line in lines if re.search(r"\b(FATAL|PANIC|ERROR|HINT|DETAIL|error|could not|cannot)\b", line)]
-    return (told or lines)[-10:]

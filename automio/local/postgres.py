@@ -38,7 +38,8 @@ from pathlib import Path
 from typing import Self
 
 from automio.errors import LocalError
-from automio.local.cluster import ELSEWHERE, Account, Binaries, Home, ensure_data, environment
+from automio.local.cluster import ELSEWHERE, Binaries, Home, ensure_data, environment
+from automio.local.home import Account
 
 if sys.platform != "win32":  # refused in Postgres.start; importing this module works everywhere
     from automio.local import privileges, supervisor
@@ -164,7 +165,7 @@ def _join_or_launch(home: Home, options: list[str], held: FileLock) -> Path:
         while not server.try_exclusive():
             sockets = _ready(home.data)
             if sockets is not None:
-                if _has_supervisor(home):
+                if home.has_supervisor():
                     return sockets
                 pid = _postmaster(home.data)
                 if pid not in (0, asked):
@@ -179,11 +180,6 @@ def _join_or_launch(home: Home, options: list[str], held: FileLock) -> Path:
         return _launch(home, options, held, server)
     finally:
         server.close()  # the server has its own copy
-
-
-def _has_supervisor(home: Home) -> bool:
-    with home.lock("supervisor.lock") as lock:
-        return not lock.try_exclusive()
 
 
 def _launch(home: Home, options: list[str], held: FileLock, server: FileLock) -> Path:

@@ -30,18 +30,15 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from automio.errors import LocalError
-from automio.local.cluster import Account
+from automio.local.cluster import account_for_root
+from automio.local.home import Account, ServerHome
 
 if sys.platform != "win32":  # refused in Valkey.start; importing this module works everywhere
-    import pwd
-
     from automio.local import privileges, supervisor
     from automio.local.supervisor import FileLock
 
@@ -82,10 +79,28 @@ class Address:
             return b""
 
 
+@dataclass(frozen=True, slots=True)
+class CacheHome(ServerHome):
+    """Valkey's folder."""
+
+    server: ClassVar[str] = "Valkey"
+    log_name: ClassVar[str] = "valkey.log"
+    elsewhere: ClassVar[str] = ELSEWHERE
+    patience: ClassVar[float] = START_SECONDS + 10
+
+    @classmethod
+    def open(cls, folder: Path) -> CacheHome:
+        """The folder, made when absent (0700)."""
+        path = folder.resolve()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+        return cls(path, Account(status.st_uid, status.st_gid), _account(status))
+
+
 class Valkey:
     """One process's use of the Valkey of a home folder. Leave with `close`, or use it in a `with`."""
 
-    def __init__(self, home: Path, address: Address, users: FileLock) -> None:
+    def __init__(self, home: CacheHome, address: Address, users: FileLock) -> None:
         self._home = home
         self._users = users
         self.address = address
@@ -101,14 +116,13 @@ class Valkey:
         if sys.platform == "win32":
             raise LocalError("The embedded Valkey does not run on Windows.", hint=f"Use WSL, {ELSEWHERE}")
         try:
-            home = home.resolve()
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _starting(home):
-                users = _lock(home, "users.lock")
+            place = CacheHome.open(home)
+            with place.starting():
+                users = place.lock("users.lock")
                 try:
                     if not users.wait_shared(STOP_SECONDS + 10):
-                        raise _error(home, "the last server is stopping and does not come to an end")
-                    return cls(home, _join_or_launch(home), users)
+                        raise place.error("the last server is stopping and does not come to an end")
+                    return cls(place, _join_or_launch(place), users)
                 except BaseException:
                     users.close()
                     raise
@@ -133,7 +147,7 @@ class Valkey:
         Raises LocalError when it is still there after some ten seconds.
         """
         try:
-            with _starting(self._home), _lock(self._home, "server.lock") as server:
+            with self._home.starting(), self._home.lock("server.lock") as server:
                 _stop_server(self._home, server)
         finally:
             self.close()
@@ -145,40 +159,25 @@ class Valkey:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Valkey({str(self._home)!r})"
+        return f"Valkey({str(self._home.path)!r})"
 
 
 # --- join or launch --------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _starting(home: Path) -> Iterator[None]:
-    """Alone in starting or stopping the server of this folder."""
-    with _lock(home, "start.lock") as lock:
-        if not lock.wait_exclusive(START_SECONDS + 10):
-            raise _error(home, "another process has been starting it for too long")
-        yield
-
-
-def _lock(home: Path, name: str) -> FileLock:
-    status = home.stat()
-    return FileLock(home / name, owner=(status.st_uid, status.st_gid) if os.geteuid() == 0 else None)
-
-
-def _join_or_launch(home: Path) -> Address:
+def _join_or_launch(home: CacheHome) -> Address:
     """The address of the server, which runs now. We are alone in starting it, and hold users.lock shared."""
-    with _lock(home, "server.lock") as server:
+    with home.lock("server.lock") as server:
         end = time.monotonic() + STOP_SECONDS
         while not server.try_exclusive():
             address = _address(home)
             if address is not None and address.ask("PING").startswith(b"+PONG"):
-                if _has_supervisor(home):
+                if home.has_supervisor():
                     return address
                 _stop_server(home, server)
                 break
             if time.monotonic() > end:
-                raise _error(
-                    home,
+                raise home.error(
                     "a server holds it (server.lock) but does not answer here",
                     hint="Does another container use the same folder? Give this one another folder, or stop that one.",
                 )
@@ -186,44 +185,39 @@ def _join_or_launch(home: Path) -> Address:
         return _launch(home, server)
 
 
-def _has_supervisor(home: Path) -> bool:
-    with _lock(home, "supervisor.lock") as lock:
-        return not lock.try_exclusive()
-
-
-def _stop_server(home: Path, server: FileLock) -> None:
+def _stop_server(home: CacheHome, server: FileLock) -> None:
     """Returns when server.lock is ours: no process of the server lives."""
     end = time.monotonic() + STOP_SECONDS
     while not server.try_exclusive():
         if time.monotonic() > end:
-            raise _error(home, "the server was asked to stop and is still there")
+            raise home.error("the server was asked to stop and is still there")
         if (address := _address(home)) is not None:
             address.ask("SHUTDOWN NOSAVE NOW")
         time.sleep(0.01)
 
 
-def _launch(home: Path, server: FileLock) -> Address:
+def _launch(home: CacheHome, server: FileLock) -> Address:
     program = _program()
     if (old := _address(home)) is not None:  # left by a server that was killed together with its supervisor
         shutil.rmtree(old.socket.parent, ignore_errors=True)
-    account = _account(home)
+    account = home.account
     folder = _socket_folder(account)
     address = Address(folder / "s", secrets.token_hex(16))
     _write_configuration(home, address)
-    command = [str(program), str(home / "valkey.conf"), "--dir", str(folder)]
+    command = [str(program), str(home.path / "valkey.conf"), "--dir", str(folder)]
     if account is not None:
         command = privileges.command_as(account.uid, account.gid, command)
-    log = os.open(home / "valkey.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    log = os.open(home.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     try:
         if os.fstat(log).st_size > _LOG_LIMIT:
             os.ftruncate(log, 0)
         since = os.fstat(log).st_size
-        with _lock(home, "supervisor.lock") as own:
+        with home.lock("supervisor.lock") as own:
             if not own.wait_exclusive(STOP_SECONDS):
-                raise _error(home, "the supervisor of the last server does not end")
+                raise home.error("the supervisor of the last server does not end")
             process = supervisor.launch(
                 command,
-                users=home / "users.lock",
+                users=home.path / "users.lock",
                 server=server,
                 supervisor=own,
                 log=log,
@@ -237,9 +231,9 @@ def _launch(home: Path, server: FileLock) -> Address:
     end = time.monotonic() + START_SECONDS
     while not address.ask("PING").startswith(b"+PONG"):
         if process.poll() is not None:
-            raise _error(home, "the server did not start", since=since)
+            raise home.error("the server did not start", since=since)
         if time.monotonic() > end:
-            raise _error(home, f"the server was not ready within {START_SECONDS:.0f} seconds", since=since)
+            raise home.error(f"the server was not ready within {START_SECONDS:.0f} seconds", since=since)
         time.sleep(0.005)
     return address
 
@@ -261,20 +255,14 @@ def _program() -> Path:
     raise LocalError(f"No Valkey: {WHEEL} has no program for {platform.system()} on {machine}.", hint=install)
 
 
-def _account(home: Path) -> Account | None:
-    """Who runs the server; None: we ourselves."""
-    if os.geteuid() != 0 or sys.platform != "linux":
+def _account(status: os.stat_result) -> Account | None:
+    """Who runs the server; None: we ourselves, as root too where root may not change to another user."""
+    if os.geteuid() != 0:
         return None
-    if privileges.missing_capabilities(privileges.effective_capabilities()):
-        return None
-    status = home.stat()
-    if status.st_uid != 0:
-        return Account(status.st_uid, status.st_gid)
     try:
-        entry = pwd.getpwnam("nobody")
-    except KeyError:
+        return account_for_root(None, status)
+    except LocalError:
         return None
-    return Account(entry.pw_uid, entry.pw_gid)
 
 
 def _socket_folder(account: Account | None) -> Path:
@@ -289,42 +277,20 @@ def _socket_folder(account: Account | None) -> Path:
 # --- valkey.conf -----------------------------------------------------------------------------------------------------
 
 
-def _write_configuration(home: Path, address: Address) -> None:
+def _write_configuration(home: CacheHome, address: Address) -> None:
     lines = [
         *('save ""', "appendonly no", "port 0", "daemonize no", 'logfile ""', "loglevel warning", "databases 1"),
         *(f'unixsocket "{address.socket}"', "unixsocketperm 700", f'requirepass "{address.password}"'),
     ]
-    new = home / "valkey.conf.new"
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        if os.geteuid() == 0:
-            status = home.stat()
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-        file.write("\n".join(lines) + "\n")
-    new.replace(home / "valkey.conf")
+    home.write("valkey.conf", "\n".join(lines) + "\n")
 
 
-def _address(home: Path) -> Address | None:
+def _address(home: CacheHome) -> Address | None:
     """What the last starter wrote; None when there is nothing to read."""
     try:
-        text = (home / "valkey.conf").read_text(encoding="utf-8")
+        text = (home.path / "valkey.conf").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
     found = re.search(r'^unixsocket "(/.*/automio-cache-[^/"]+/s)"$', text, re.MULTILINE)
     password = re.search(r'^requirepass "([0-9a-f]+)"$', text, re.MULTILINE)
     return Address(Path(found[1]), password[1]) if found and password else None
-
-
-def _error(home: Path, what: str, *, since: int | None = None, hint: str | None = None) -> LocalError:
-    lines: list[str] = []
-    if since is not None:
-        try:
-            with (home / "valkey.log").open("rb") as file:
-                file.seek(since)
-                lines = file.read(100_000).decode(errors="replace").splitlines()[-8:]
-        except OSError:
-            pass
-    said = "".join(f"\n  {line}" for line in lines)
-    fallback = f"The log is {home / 'valkey.log'}. Put right what it says, {ELSEWHERE}"
-    return LocalError(f"The Valkey in {home}: {what}.{said}" + ("\n" if lines else ""), hint=hint or fallback)
