@@ -58,8 +58,6 @@ from automio.engine.plan_types import Composed, Constant, Hole, Variable
 from automio.engine.refusal import EnumLiteral, Refusal, describe
 from automio.engine.schema_inputs import Nulls
 
-_JSON = frozenset({"json", "jsonb"})
-
 
 @dataclass(frozen=True, slots=True)
 class Leaf:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Headers = Mapping[bytes, bytes]
 
 _SECRETS = (b"x-hasura-admin-secret", b"x-hasura-access-key")
-_ROLE = b"x-hasura-role"
 _BACKEND = b"x-hasura-use-backend-only-permissions"
 _PREFIX = b"x-hasura-"
 _TRUE = ("true", "t", "yes", "y")

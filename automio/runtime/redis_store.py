@@ -230,12 +230,3 @@ def _several(scheme: str, rest: str, options: dict[str, Any]) -> tuple[Any, str]
 def _host(text: str, port: int) -> tuple[str, int]:
     host, _, number = text.rpartition(":")
     return (host, int(number)) if host else (text, port)
-
-
-async def ping(settings: Settings) -> None:
-    """Returns when the server answers. CacheUnavailable when it does not. For `automio doctor`."""
-    store = RedisStore(settings)
-    try:
-        await store.get(Space("app", "", "doctor"), "ping")
-    finally:
-        await asyncio.shield(store.close())
