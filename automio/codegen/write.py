@@ -75,20 +75,20 @@ def write(config: CodegenConfig, files: Mapping[Path, str], standing: Collection
     with workspace(config.root) as place:
         changes = compare(config, files, standing)
         written = Written.of(config)
-        contents = {path.as_posix(): text.encode() for path, text in files.items()}
         if changes:
+            contents = {name: files[Path(name)].encode() for name in (*changes.missing, *changes.stale)}
             written.keep(changes.edited)
-            written.begin({name: contents[name] for name in (*changes.missing, *changes.stale)})
+            written.begin(contents)
             for folder, (changed, removed) in _by_package(config, changes, contents).items():
                 change(config.root / folder, changed, removed, place)
-        written.end(contents)
+        written.end(files, standing)
     return changes
 
 
 def _by_package(
     config: CodegenConfig, changes: Changes, contents: Mapping[str, bytes]
 ) -> dict[Path, tuple[dict[Path, bytes], list[Path]]]:
-    """Folder of a package -> what changes in it and what goes, by paths below it."""
+    """Folder of a package -> what changes in it and what goes, by paths below it. `contents`: of all that changes."""
     target = Path(os.path.normpath(config.target))
     found: dict[Path, tuple[dict[Path, bytes], list[Path]]] = {}
     for name in (*changes.missing, *changes.stale, *changes.extra):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -68,9 +68,15 @@ class Written:
             self.digests[name] = [*self.digests.get(name, ())[-1:], digest(content)]
         self.save()
 
-    def end(self, files: Mapping[str, bytes]) -> None:
-        """These are all the files, and the disk has them, whoever wrote them: a checkout of git counts too."""
-        before, self.digests = self.digests, {name: [digest(content)] for name, content in files.items()}
+    def end(self, files: Mapping[Path, str], standing: Collection[Path]) -> None:
+        """These are all the files, and the disk has them, whoever wrote them: a checkout of git counts too.
+
+        `standing` ones were written, and noted, by an earlier run."""
+        before, self.digests = self.digests, {}
+        for path, text in files.items():
+            name = path.as_posix()
+            known = before.get(name, []) if path in standing else []
+            self.digests[name] = known if len(known) == 1 else [digest(text.encode())]
         if before != self.digests:
             self.save()
 
