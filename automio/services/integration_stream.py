@@ -24,7 +24,7 @@ from automio.errors import StreamBroken, TransportError
 from automio.runtime.client import run_sync
 from automio.runtime.per_loop import start_in
 from automio.services.integration_values import envelope, identifier, refusal
-from automio.services.rest import Rest, RestReply
+from automio.services.rest import Rest, RestReply, detail_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -98,9 +98,7 @@ async def _answers(lines: AsyncIterator[bytes], source: str, before: int, count:
                     raise broken(f"the stream ended with {received} answers to {count} calls")
                 return
             if "response" not in frame:
-                detail = next(
-                    (frame[key] for key in ("detail", "error", "message") if isinstance(frame.get(key), str)), ""
-                )
+                detail = detail_of(frame)
                 raise broken(f"the platform broke the stream off{': ' + detail if detail else ''}", detail)
             index = frame.get("index")
             if type(index) is not int or not 0 <= index < count or not isinstance(frame["response"], dict):

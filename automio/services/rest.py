@@ -74,14 +74,16 @@ class RestReply:
     def detail(self) -> str:
         """What the platform says about a refusal (`detail` or `error`), "" when it says nothing readable."""
         try:
-            value = json.loads(self.body)
+            return detail_of(json.loads(self.body))
         except (ValueError, RecursionError):
             return ""
-        if isinstance(value, dict):
-            for key in ("detail", "error", "message"):
-                if isinstance(value.get(key), str):
-                    return value[key]
+
+
+def detail_of(value: Any) -> str:
+    """The text under `detail`, `error` or `message` of a JSON object; "" where there is none."""
+    if not isinstance(value, dict):
         return ""
+    return next((value[key] for key in ("detail", "error", "message") if isinstance(value.get(key), str)), "")
 
 
 def segment(value: object) -> str:
