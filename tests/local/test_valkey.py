@@ -18,7 +18,7 @@ import redis
 
 from automio.errors import LocalError
 from automio.local import valkey
-from automio.local.valkey import Valkey
+from automio.local.valkey import CacheHome, Valkey
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the tests look at processes through /proc"),
@@ -135,7 +135,8 @@ def test_killed_servers_and_supervisors_are_replaced(home: Path) -> None:
             assert second.answers() and second.url != first.url
             [supervisor] = supervisors(home)
             os.kill(supervisor, signal.SIGKILL)
-            wait_for(lambda: not supervisors(home))
+            # A process that is ending has no command line any more while it still holds its lock.
+            wait_for(lambda: not supervisors(home) and not CacheHome.open(home).has_supervisor())
             assert second.answers()
             with Valkey.start(home) as third:
                 assert third.answers() and not second.answers(), "an unwatched server would stay for ever"
