@@ -409,7 +409,9 @@ def test_names_and_values_in_metadata(place: str, engine: Engine, runner: asynci
         try:
             runner.run(engine.admin({"type": kind, "args": arguments}))
         except AdminRefusal as refused:
-            assert "SELECT" not in refused.message
+            # A refusal may quote the caller's own text, which may be that very word; nothing else of it is excused.
+            shown = refused.message.replace(text, "") if "SELECT" in text else refused.message
+            assert "SELECT" not in shown
         table = engine.catalog.tables["things"]
         for caller in (Caller(), Caller(organization=1), Caller("user"), Caller(text or "user")):
             for root in {"things", table.type_name or "things"}:
