@@ -24,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from hashlib import blake2b
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,18 +181,21 @@ class Cache:
             root = sdl.root_fields.get(kind, {}).get(name)
             content += [kind, name, root.span.body if root else ""]
         for name in names:
-            content += [name, *sdl.texts(name)]
+            content.append(name)
+            content += sdl.texts(name)
         return _digest(content)
 
 
 def _digest(parts: Iterable[str]) -> str:
     """Of the parts and where they end: their lengths come first."""
     texts = list(parts)
-    return _digest_of(f"{','.join(map(str, map(len, texts)))}:{''.join(texts)}".encode())
+    found = sha256(f"{','.join(map(str, map(len, texts)))}:".encode())
+    found.update("".join(texts).encode())
+    return found.hexdigest()
 
 
 def _digest_of(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()
+    return sha256(content).hexdigest()
 
 
 def _canonical(config: CodegenConfig) -> str:

@@ -2,14 +2,15 @@
 
 Sdl -> operations by app -> Package by Package -> {path: text}
 
-Packages are compiled one after the other and let go of their nodes, so memory holds one app's slice of the schema at a
-time. Every diagnostic of the run is collected before CodegenError is raised.
+A package is compiled and lets go of its nodes, so memory holds one app's slice of the schema at a time; where there are
+many, other processes compile beside this one. Every diagnostic of the run is collected before CodegenError is raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from automio.codegen.cache import Cache, Remembered
@@ -24,6 +25,17 @@ from automio.dialect.sdl import Sdl
 from automio.errors import CodegenError, Diagnostic
 
 Made = tuple[dict[Path, str], tuple[Diagnostic, ...], frozenset[Path]]
+_ENOUGH = 150
+"""Tables and operations that are worth another process: it needs half a second before its first package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A package that was compiled or kept; of a compiled one its files, not formatted yet, and its faults."""
+
+    remembered: Remembered
+    files: dict[Path, str] = field(default_factory=dict)
+    errors: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +105,93 @@ class Packages:
         """Go through the packages: those of `kept` and others that have not changed are read from disk."""
         findings.warnings[:] = general
         findings.errors += unknown_tables(self.sdl, self.config)
-        files: dict[Path, str] = {}
-        packages: dict[str, Remembered] = {}
         apps = {*operations, *kept, *filter(self.config.package_of, self.tables)}
+        ordered = sorted(apps, key=lambda app: (len(app), app))
+        made: dict[str, Outcome] = {}
+        files: dict[Path, str] = {}
+        changed: list[str] = []
+        for app in ordered:
+            known = kept.get(app) or self.cache.kept(app, self.package(app, queries, operations).parts(), self.sdl)
+            if known:
+                made[app] = Outcome(known[0])
+                files |= known[1]
+            else:
+                changed.append(app)
+        standing = frozenset(files)
         with Formatter() as formatter:
-            for app in sorted(apps, key=lambda app: (len(app), app)):
-                tables = self.tables.get(app, [])
-                package = Package(self.config, self.sdl, queries, app, operations.get(app, []), tables, findings)
-                known = kept.get(app) or self.cache.kept(app, package.parts(), self.sdl)
-                if known:
-                    packages[app] = known[0]
-                    files |= known[1]
-                    findings.warnings += known[0].warnings
-                    continue
-                said = len(findings.warnings)
-                try:
-                    own = package.files()
-                except CodegenError as error:
-                    findings.errors += error.diagnostics
-                    continue
-                formatter.add(own)
-                packages[app] = self.cache.remember(package, own, findings.warnings[said:])
-                self.sdl.forget()
+            for app, outcome in self.outcomes(changed, queries, operations, findings.errors):
+                formatter.add(outcome.files)
+                made[app] = replace(outcome, files={})
+            for app in ordered:
+                findings.warnings += made[app].remembered.warnings
+                findings.errors += made[app].errors
             if findings.errors:
                 raise CodegenError(list(dict.fromkeys(findings.errors)))
-            standing = frozenset(files)
             files |= formatter.formatted()
+        packages = {app: made[app].remembered for app in ordered}
         self.cache.save(files, packages, general)
         return files, tuple(dict.fromkeys(findings.warnings)), standing
+
+    def package(
+        self, app: str, queries: Queries, operations: Mapping[str, list[Located]], faults: Iterable[Diagnostic] = ()
+    ) -> Package:
+        own, tables = operations.get(app, []), self.tables.get(app, [])
+        return Package(self.config, self.sdl, queries, app, own, tables, Findings([*faults]))
+
+    def outcomes(
+        self, apps: list[str], queries: Queries, operations: Mapping[str, list[Located]], faults: list[Diagnostic]
+    ) -> Iterable[tuple[str, Outcome]]:
+        """Compile these apps' packages, in no order; beside other processes where there is enough to do.
+
+        `faults`: of the run so far. When there are any, no code is made and only more faults are looked for.
+        """
+
+        def here(app: str) -> Outcome:
+            return self.outcome(self.package(app, queries, operations, faults))
+
+        work = sum(len(operations.get(app, ())) + len(self.tables.get(app, ())) for app in apps)
+        if faults or work < _ENOUGH or len(apps) == 1:
+            return ((app, here(app)) for app in apps)
+        from automio.codegen.processes import shared
+
+        files_of = {app: self.package(app, queries, operations).parts().sources for app in apps}
+        project = (self.config, self.sources, replace(self.cache, last=None))
+        return shared(apps, here, _outcome, _prepare, (project, files_of))
+
+    def outcome(self, package: Package) -> Outcome:
+        """Compile one package. Its faults are returned."""
+        findings = package.findings
+        files: dict[Path, str] = {}
+        try:
+            files = package.files()
+        except CodegenError as error:
+            findings.errors += error.diagnostics
+        remembered = self.cache.remember(package, files, findings.warnings)
+        self.sdl.forget()
+        return Outcome(remembered, files, tuple(findings.errors))
+
+
+# In another process (processes.py): the schema is indexed once, then it goes from package to package.
+
+_project: Packages | None = None
+_files_of: Mapping[str, tuple[str, ...]] = {}
+
+
+def _prepare(project: tuple[CodegenConfig, Sources, Cache], files_of: Mapping[str, tuple[str, ...]]) -> None:
+    global _project, _files_of
+    _project, _files_of = Packages.of(*project), files_of
+
+
+def _outcome(app: str) -> Outcome:
+    assert _project
+    queries, operations = _operations(_files_of[app])
+    return _project.outcome(_project.package(app, queries, operations))
+
+
+@lru_cache(maxsize=1)
+def _operations(paths: tuple[str, ...]) -> tuple[Queries, Mapping[str, list[Located]]]:
+    """Of these files, which have no faults: they were parsed before."""
+    assert _project
+    findings = Findings()
+    queries = parse_queries((file for file in _project.sources.queries if file.path in paths), findings)
+    return queries, assign(queries, _project.sdl, _project.config, findings)

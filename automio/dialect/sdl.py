@@ -13,9 +13,10 @@ keeps a failed match from trying another reading is that there is none: each cha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from graphql import (
     DefinitionNode,
@@ -42,18 +43,26 @@ from automio.dialect.index import OperationKind
 from automio.dialect.nodes import Nodes
 from automio.errors import CodegenError, Diagnostic
 
-_STRING = r'"""(?:[^"\\]++|\\(?:"""|(?!"""))|"(?!""))*"""|"(?!"")(?:[^"\\\n]++|\\.)*"'
-_IGNORED = re.compile(r"(?:[\s,\ufeff]++|#[^\n\r]*+)*")
+_STRING = (
+    r'"""[^"\\]*+(?:(?:\\(?:"""|(?!"""))|"(?!""))[^"\\]*+)*"""'
+    r'|"(?!"")[^"\\\n]*+(?:\\.[^"\\\n]*+)*"'
+)
+_BLANK = r"(?:[\s,\ufeff]++|#[^\n\r]*+)*"
+_IGNORED = re.compile(_BLANK)
 _DESCRIPTION = re.compile(_STRING, re.DOTALL)
 _NAME = r"[A-Za-z_]\w*"
 _KEYWORD = re.compile(r"(extend\b\s*)?(schema|type|input|interface|enum|scalar|union|directive)\b")
 _LIST = rf"\s+implements\s+&?\s*{_NAME}(?:\s*&\s*{_NAME})*"
-_BODY = rf'\{{(?:[^{{}}"#]++|{_STRING}|#[^\n\r]*+|\{{[^{{}}"#]*+\}})*\}}'
-_BODIED = re.compile(rf"(?:type|input|interface|enum)\s+({_NAME})(?:{_LIST})?\s*({_BODY})", re.DOTALL)
+_BODY = rf'\{{[^{{}}"#]*+(?:(?:{_STRING}|#[^\n\r]*+|\{{[^{{}}"#]*+\}})[^{{}}"#]*+)*\}}'
+_HEAD = (
+    rf"{_BLANK}()(?:(?:{_STRING}){_BLANK})?(extend\b\s*)?(type|input|interface|enum)\s+({_NAME})(?:{_LIST})?\s*(?=\{{)"
+)
+_HEADED = re.compile(_HEAD, re.DOTALL)
+_DEFINITION = re.compile(f"{_HEAD}{_BODY}", re.DOTALL)
 _FIELD = re.compile(
-    rf"(?:(?:{_STRING})\s*)?({_NAME})\s*"
-    rf'(\((?:[^()"#]++|{_STRING}|#[^\n\r]*+)*\))?\s*:\s*'
-    rf"([\[\s]*({_NAME})[\]!\s]*)"
+    rf"{_BLANK}()(?:(?:{_STRING})\s*)?({_NAME})\s*"
+    rf'(?:\([^()"#]*+(?:(?:{_STRING}|#[^\n\r]*+)[^()"#]*+)*\))?\s*:\s*'
+    rf"[\[\s]*({_NAME})[\]!\s]*"
     rf'(?:@{_NAME}(?:\s*\((?:[^()"#]++|{_STRING})*\))?\s*)*',
     re.DOTALL,
 )
@@ -64,8 +73,7 @@ _DEFAULT_ROOTS: dict[OperationKind, str] = {"query": "Query", "mutation": "Mutat
 BUILT_IN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A piece of one source: `text[start:end]` of the file `path`, a whole definition with its description."""
 
     path: str
@@ -80,8 +88,7 @@ class Span:
         return self.text[self.start : self.end]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldSpan:
+class FieldSpan(NamedTuple):
     """A field of a root type: its span, and the name of the type that it returns."""
 
     operation: OperationKind
@@ -103,7 +110,7 @@ class Sdl:
     @classmethod
     def read(cls, sources: Iterable[tuple[str, str]]) -> Sdl:
         """Index (path, text) pairs. Raises CodegenError with every file's first syntax fault as file:line:column."""
-        definitions: dict[str, list[Span]] = {}
+        definitions: dict[str, tuple[Span, ...]] = {}
         schemas: list[Span] = []
         faults: list[Diagnostic] = []
         for path, text in sources:
@@ -112,13 +119,13 @@ class Sdl:
                     if span.kind == "schema":
                         schemas.append(span)
                     else:
-                        definitions.setdefault(name, []).append(span)
+                        definitions[name] = (*definitions.get(name, ()), span)
             except GraphQLSyntaxError as error:
                 faults.append(diagnostic(error, path, text))
         faults += _duplicates(definitions)
         if faults:
             raise CodegenError(faults)
-        return cls({name: tuple(spans) for name, spans in definitions.items()}, tuple(schemas))
+        return cls(definitions, tuple(schemas))
 
     @cached_property
     def root_types(self) -> dict[OperationKind, str]:
@@ -204,12 +211,12 @@ class Sdl:
                     needed += references(root.span.body)
         return found
 
-    def texts(self, name: str) -> Iterator[str]:
+    def texts(self, name: str) -> list[str]:
         """All texts about a name: its definition and extensions, and the root fields that deal with its rows."""
-        for span in self.definitions.get(name, ()):
-            yield span.body
+        found = [span.body for span in self.definitions.get(name, ())]
         for root in self.places.get(name, ()):
-            yield f"{root.operation} {root.span.body}"
+            found += (root.operation, root.span.body)
+        return found
 
     def nodes(self, name: str) -> list[DefinitionNode]:
         """The parsed definition of a type and its extensions, [] when it is not defined. Parsed once."""
@@ -340,21 +347,20 @@ def _offset(error: GraphQLError) -> int:
 
 def _definitions(path: str, text: str) -> Iterable[tuple[str, Span]]:
     """The definitions of one file in order. Raises GraphQLSyntaxError with an offset into the file."""
-    at, size = _skip(text, 0), len(text)
-    while at < size:
-        start = at
-        described = _DESCRIPTION.match(text, at)
-        if described:
-            at = _skip(text, described.end())
-        keyword = _KEYWORD.match(text, at)
-        extend = bool(keyword and keyword[1])
-        bodied = _BODIED.match(text, keyword.start(2)) if keyword else None
-        if keyword and bodied:
-            name, end = bodied[1], bodied.end()
-        else:
-            name, end = _parse_one(text, start)
-        yield name, Span(path, text, start, end, keyword[2] if keyword else "", extend)
-        at = _skip(text, end)
+    at, size = 0, len(text)
+    while True:
+        found = _DEFINITION.match(text, at)
+        if found:
+            at = found.end()
+            yield found[4], Span(path, text, found.start(1), at, found[3], bool(found[2]))
+            continue
+        start = _skip(text, at)
+        if start == size:
+            return
+        described = _DESCRIPTION.match(text, start)
+        keyword = _KEYWORD.match(text, _skip(text, described.end()) if described else start)
+        name, at = _parse_one(text, start)
+        yield name, Span(path, text, start, at, keyword[2] if keyword else "", bool(keyword and keyword[1]))
 
 
 def _skip(text: str, at: int) -> int:
@@ -390,21 +396,17 @@ def _parse_one(text: str, start: int) -> tuple[str, int]:
 
 def _fields_of(span: Span, kind: OperationKind) -> Iterable[FieldSpan]:
     """The fields of a root type's definition. A field that no pattern fits makes graphql-core parse the whole type."""
-    text = span.text
-    head = _BODIED.match(text, text.index(span.kind, _after_description(span)))
+    path, text = span.path, span.text
+    head = _HEADED.match(text, span.start, span.end)
     if not head:
         yield from _parsed_fields(span, kind)
         return
     found: list[FieldSpan] = []
-    at, end = _skip(text, head.start(2) + 1), head.end(2) - 1
-    while at < end:
-        root = _FIELD.match(text, at, end)
-        if not root:
-            yield from _parsed_fields(span, kind)
-            return
-        found.append(FieldSpan(kind, root[1], Span(span.path, text, at, root.end(), "field", False), root[4]))
-        at = _skip(text, root.end())
-    yield from found
+    at, end = head.end() + 1, span.end - 1
+    while root := _FIELD.match(text, at, end):
+        at = root.end()
+        found.append(FieldSpan(kind, root[2], Span(path, text, root.start(1), at, "field", False), root[3]))
+    yield from found if _skip(text, at) >= end else _parsed_fields(span, kind)
 
 
 def _after_description(span: Span) -> int:
@@ -461,9 +463,11 @@ def merge_extensions(definitions: list[DefinitionNode]) -> list[DefinitionNode]:
     return [*types.values(), *rest]
 
 
-def _duplicates(definitions: Mapping[str, list[Span]]) -> list[Diagnostic]:
+def _duplicates(definitions: Mapping[str, tuple[Span, ...]]) -> list[Diagnostic]:
     faults: list[Diagnostic] = []
     for name, spans in definitions.items():
+        if len(spans) == 1:
+            continue
         own = [span for span in spans if not span.extend]
         for span in own[1:]:
             line, column, source_line = position(span.text, _after_description(span))
