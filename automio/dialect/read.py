@@ -1,8 +1,9 @@
 """Sdl -> SchemaIndex, by the rules of index.py. Next: scope/ and codegen/ use what comes out.
 
-Only the root fields and types that the wanted tables touch are parsed. What decides is structure; the two texts that are
+Only the root fields and types that the wanted tables touch are parsed. What decides is structure; the texts that are
 read for their meaning are Hasura's own descriptions: "execute function …" tells a function without arguments from a
-table, and "… constraint on columns "a", "b"" tells the columns of a constraint.
+table, "A computed field, …" a computed field with rows from a relationship, and "… constraint on columns "a", "b"" tells
+the columns of a constraint.
 """
 
 from __future__ import annotations
@@ -207,6 +208,7 @@ class _Reader:
 
     def mutation_kind(self, arguments: Mapping[str, str], named: str, text: str) -> RootKind:
         names = {word(name) for name in arguments}
+        is_row = not text.startswith("[") and self.is_row(named)
         for argument, kind in (
             ("objects", RootKind.INSERT),
             ("object", RootKind.INSERT_ONE),
@@ -216,8 +218,9 @@ class _Reader:
             if argument in names:
                 return kind
         if "where" in names:
+            if self.is_row(named):  # a write by filter answers with a response: rows come from a function
+                return RootKind.OTHER
             return RootKind.DELETE if names == {"where"} else RootKind.UPDATE
-        is_row = not text.startswith("[") and self.is_row(named)
         return RootKind.DELETE_BY_PK if is_row and self.are_keys(arguments, named) else RootKind.OTHER
 
     def are_keys(self, arguments: Mapping[str, str], row: str) -> bool:
@@ -242,8 +245,10 @@ class _Reader:
                     columns[field] = Column(field, text, node.description.value if node.description else "")
                 else:
                     other.add(field)
-            elif self.is_row(named) and text.startswith("[") and "where" in arguments <= _LIST_ARGUMENTS:
+            elif self.is_row(named) and text.startswith("[") and "where" in arguments <= _LIST_ARGUMENTS | {"args"}:
                 relationships[field] = Relationship(field, "array", named, text)
+                if "args" in arguments or _is_computed(node):
+                    other.add(field)
             elif self.is_row(named) and not text.startswith("[") and not arguments:
                 relationships[field] = Relationship(field, "object", named, text)
             elif self.wrapped(named, "nodes") and "where" in arguments <= _LIST_ARGUMENTS:
@@ -377,6 +382,10 @@ def _argument_kind(root: RootKind, argument: str) -> InputKind | None:
 
 def _is_function(node: FieldDefinitionNode) -> bool:
     return bool(node.description and node.description.value.lstrip().startswith("execute "))
+
+
+def _is_computed(node: FieldDefinitionNode) -> bool:
+    return bool(node.description and node.description.value.lstrip().startswith("A computed field"))
 
 
 def _lists(node: FieldDefinitionNode) -> bool:
