@@ -6,7 +6,7 @@ the rules on the variables, the organization, the decoding of a canned answer. T
 same way through the sample's typed functions; they never see an AST, and the benchmark fails if graphql-core is loaded.
 
 `--texts N` sends N distinct documents and prints the process's memory at ten steps; `--only texts` does that alone. Each
-text is parsed and scoped, since none comes twice: a million takes some MINUTES minutes. Memory does not mind a busy machine.
+text is parsed and scoped, since none comes twice: a million takes twenty to thirty minutes. Memory does not mind a busy machine.
 """
 
 from __future__ import annotations

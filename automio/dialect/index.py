@@ -17,6 +17,7 @@ custom names and `graphql-default` naming are legal (`order_by` stands for `orde
 | mutation, `pk_columns`                                         | UPDATE_BY_PK                                |
 | mutation, `where` and more / `where` alone, returns a response | UPDATE / DELETE                             |
 | mutation, key columns of T only, returns nullable T            | DELETE_BY_PK                                |
+| a second list or aggregate, beside one called like its type    | a function's: OTHER                         |
 | anything else                                                  | not a table's: Root.kind is OTHER           |
 
 On a field of a row type T: scalar or enum -> column; an object type that has a LIST -> object relationship; a list of it

@@ -275,6 +275,12 @@ FAULTS = (
     Fault("function_trusted", "scope/walk.py", "if not self.inputs.is_safe(root.name):", "if False:"),
     Fault("function_taken_for_a_write", "dialect/read.py", "if self.is_row(named):  # a write", "if False:  # a write"),
     Fault(
+        "function_taken_for_a_list",
+        "dialect/read.py",
+        "if what not in (RootKind.LIST, RootKind.AGGREGATE) or _called_alike(name, named):",
+        "if True:",
+    ),
+    Fault(
         "computed_rows_trusted",
         "scope/walk.py",
         'if not self.inputs.is_safe(f"{table}.{name}"):\n                raise',
