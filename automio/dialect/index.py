@@ -15,13 +15,15 @@ custom names and `graphql-default` naming are legal (`order_by` stands for `orde
 | mutation, `objects` / `object`                                 | INSERT / INSERT_ONE                         |
 | mutation, `updates`                                            | UPDATE_MANY                                 |
 | mutation, `pk_columns`                                         | UPDATE_BY_PK                                |
-| mutation, `where` and more / `where` alone                     | UPDATE / DELETE                             |
+| mutation, `where` and more / `where` alone, returns a response | UPDATE / DELETE                             |
 | mutation, key columns of T only, returns nullable T            | DELETE_BY_PK                                |
+| a second list or aggregate, beside one called like its type    | a function's: OTHER                         |
 | anything else                                                  | not a table's: Root.kind is OTHER           |
 
 On a field of a row type T: scalar or enum -> column; an object type that has a LIST -> object relationship; a list of it
 with `where` -> array relationship; an object with `nodes` and an argument `where` -> aggregate of an array relationship;
-arguments of any other kind (computed fields, remote relationships) -> `other`, which scoping refuses.
+arguments of any other kind (computed fields, remote relationships) -> `other`, which scoping refuses unless the policy
+names it. A computed field with rows is both: when it is allowed it is scoped like an array relationship.
 """
 
 from __future__ import annotations
@@ -144,7 +146,7 @@ class Table:
     aggregates: Mapping[str, str]
     """Field name of an array relationship's aggregate -> the target's row type (`messages_aggregate` -> messages)."""
     other: frozenset[str]
-    """Fields that are neither: computed fields, remote relationships, an organization column that cannot be read."""
+    """Fields that need a policy: computed fields, remote relationships; and an organization column that cannot be read."""
     primary_key: tuple[str, ...]
     constraints: Mapping[str, tuple[str, ...]]
     """Constraint (enum value) -> its columns, () when the schema does not say."""
@@ -198,6 +200,7 @@ class SchemaIndex:
             raise ScopeError(
                 f"{table} has a column {self.tenant_column} that this role cannot read, so it cannot be scoped",
                 hint="Let the role select the column, or pull the schema of a role that may.",
+                code="AUTOMIO-208",
             )
         return self.tables[table].is_tenant(self.tenant_column)
 

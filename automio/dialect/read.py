@@ -1,8 +1,9 @@
 """Sdl -> SchemaIndex, by the rules of index.py. Next: scope/ and codegen/ use what comes out.
 
-Only the root fields and types that the wanted tables touch are parsed. What decides is structure; the two texts that are
+Only the root fields and types that the wanted tables touch are parsed. What decides is structure; the texts that are
 read for their meaning are Hasura's own descriptions: "execute function …" tells a function without arguments from a
-table, and "… constraint on columns "a", "b"" tells the columns of a constraint.
+table, "A computed field, …" a computed field with rows from a relationship, and "… constraint on columns "a", "b"" tells
+the columns of a constraint.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from automio.dialect.index import (
     SchemaIndex,
     Table,
 )
-from automio.dialect.names import split_app, word
+from automio.dialect.names import snake_case, split_app, word
 from automio.dialect.sdl import Sdl, type_text
 
 _LIST_ARGUMENTS = frozenset({"where", "order_by", "limit", "offset", "distinct_on"})
@@ -129,14 +130,9 @@ class _Reader:
     def listing(self, name: str) -> str | None:
         """The query root field that lists rows of this type; None when it is not a row type."""
         if name not in self.listings:
-            self.listings[name] = next(
-                (
-                    root.name
-                    for root in self.sdl.places.get(name, ())
-                    if root.operation == "query" and root.named_type == name and _lists(self.sdl.field_node(root))
-                ),
-                None,
-            )
+            roots = [r for r in self.sdl.places.get(name, ()) if r.operation == "query" and r.named_type == name]
+            roots.sort(key=lambda root: not _called_alike(root.name, name))
+            self.listings[name] = next((root.name for root in roots if _lists(self.sdl.field_node(root))), None)
         return self.listings[name]
 
     def is_row(self, name: str) -> bool:
@@ -190,9 +186,22 @@ class _Reader:
             if kind == "mutation"
             else self.query_kind(arguments, named, text)
         )
-        if not row or _is_function(node):
+        if not row or _is_function(node) or self.is_second(kind, name, named, what):
             what = RootKind.OTHER
         return Root(name, kind, what, "" if what is RootKind.OTHER else row, text, arguments)
+
+    def is_second(self, kind: OperationKind, name: str, named: str, what: RootKind) -> bool:
+        """True for one more list (or aggregate) of a type that has one called like itself. A table has only one: the
+        other is a function without arguments, whose comment replaced Hasura's description."""
+        if what not in (RootKind.LIST, RootKind.AGGREGATE) or _called_alike(name, named):
+            return False
+        return any(
+            root.operation == kind
+            and root.named_type == named
+            and _called_alike(root.name, named)
+            and (what is RootKind.AGGREGATE or _lists(self.sdl.field_node(root)))
+            for root in self.sdl.places.get(named, ())
+        )
 
     def query_kind(self, arguments: Mapping[str, str], named: str, text: str) -> RootKind:
         names = {word(name) for name in arguments}
@@ -207,6 +216,7 @@ class _Reader:
 
     def mutation_kind(self, arguments: Mapping[str, str], named: str, text: str) -> RootKind:
         names = {word(name) for name in arguments}
+        is_row = not text.startswith("[") and self.is_row(named)
         for argument, kind in (
             ("objects", RootKind.INSERT),
             ("object", RootKind.INSERT_ONE),
@@ -216,8 +226,9 @@ class _Reader:
             if argument in names:
                 return kind
         if "where" in names:
+            if self.is_row(named):  # a write by filter answers with a response: rows come from a function
+                return RootKind.OTHER
             return RootKind.DELETE if names == {"where"} else RootKind.UPDATE
-        is_row = not text.startswith("[") and self.is_row(named)
         return RootKind.DELETE_BY_PK if is_row and self.are_keys(arguments, named) else RootKind.OTHER
 
     def are_keys(self, arguments: Mapping[str, str], row: str) -> bool:
@@ -242,8 +253,10 @@ class _Reader:
                     columns[field] = Column(field, text, node.description.value if node.description else "")
                 else:
                     other.add(field)
-            elif self.is_row(named) and text.startswith("[") and "where" in arguments <= _LIST_ARGUMENTS:
+            elif self.is_row(named) and text.startswith("[") and "where" in arguments <= _LIST_ARGUMENTS | {"args"}:
                 relationships[field] = Relationship(field, "array", named, text)
+                if "args" in arguments or _is_computed(node):
+                    other.add(field)
             elif self.is_row(named) and not text.startswith("[") and not arguments:
                 relationships[field] = Relationship(field, "object", named, text)
             elif self.wrapped(named, "nodes") and "where" in arguments <= _LIST_ARGUMENTS:
@@ -377,6 +390,15 @@ def _argument_kind(root: RootKind, argument: str) -> InputKind | None:
 
 def _is_function(node: FieldDefinitionNode) -> bool:
     return bool(node.description and node.description.value.lstrip().startswith("execute "))
+
+
+def _called_alike(root: str, type_: str) -> bool:
+    """`orders` and `orders`, or `Orders` where the naming convention says so."""
+    return root == type_ or snake_case(root) == snake_case(type_)
+
+
+def _is_computed(node: FieldDefinitionNode) -> bool:
+    return bool(node.description and node.description.value.lstrip().startswith("A computed field"))
 
 
 def _lists(node: FieldDefinitionNode) -> bool:

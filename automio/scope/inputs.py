@@ -136,7 +136,9 @@ class Inputs:
                     if isinstance(value, VariableNode)
                     else self.bool_exp(table, value, at, missing)
                 )
-            elif key in facts.columns or (key in facts.other and self.is_safe(f"{table}.{key}")):
+            elif key in facts.other and not self.is_safe(f"{table}.{key}"):
+                raise self.refuse_field(table, key, at)
+            elif key in facts.columns or (key in facts.other and key not in facts.relationships):
                 value = self.comparison(value, at, missing)
             elif key in facts.relationships:
                 value = self.related(facts.relationships[key].table, value, at, missing)
@@ -269,9 +271,9 @@ class Inputs:
         for key, value, at in self.members(node, place):
             relationship = facts.relationships.get(key)
             target = relationship.table if relationship else facts.aggregates.get(key)
-            if key in facts.columns or (key in facts.other and self.is_safe(f"{table}.{key}")):
+            if key in facts.columns or (key in facts.other and not target and self.is_safe(f"{table}.{key}")):
                 out.append(nodes.entry(key, self.plain(value)))
-            elif target is None:
+            elif target is None or key in facts.other:
                 raise self.refuse_field(table, key, at)
             elif self.index.is_tenant(target):
                 raise refusals.order_by_tenant(at)
@@ -329,7 +331,7 @@ class Inputs:
                 self.own_organization(value, at, Missing.KEEP)
             elif key in facts.columns:
                 out.append(nodes.entry(key, self.plain(value)))
-            elif key in facts.relationships:
+            elif key in facts.relationships and key not in facts.other:
                 out.append(nodes.entry(key, self.nested_insert(facts.relationships[key].table, value, at)))
             else:
                 raise self.refuse_field(table, key, at)

@@ -52,7 +52,8 @@ class _Role(Enum):
 
 _COLUMN, _RELATIONSHIP, _AGGREGATE, _OTHER = _Role
 _Field = tuple[_Role, str, str]
-"""What a key of a table's input means: its role, its GraphQL name, the row type it leads to ("" for a column)."""
+"""What a key of a table's input means: its role, its GraphQL name, the row type it leads to ("" for a column). OTHER
+leads to one when it is a computed field with rows."""
 
 
 def _fields(index: SchemaIndex, table: str, python: bool) -> dict[str, _Field]:
@@ -69,6 +70,7 @@ def _make_fields(table: Table, python: bool) -> dict[str, _Field]:
     exact |= {name: (_AGGREGATE, name, target) for name, target in table.aggregates.items()}
     exact |= {name: (_RELATIONSHIP, name, r.table) for name, r in table.relationships.items()}
     exact |= {name: (_COLUMN, name, "") for name in table.columns}
+    exact |= {name: (_OTHER, name, r.table) for name, r in table.relationships.items() if name in table.other}
     if not python:
         return exact
     return {wanted: exact[name] for name, wanted in python_fields(table).items()} | exact
@@ -138,7 +140,7 @@ class Turning:
                 elif role is _AGGREGATE:
                     out[name] = self.aggregate_bool_exp(target, _not_null(inner))
                 elif self.is_safe(table, name):
-                    out[name] = self.comparison(inner)
+                    out[name] = self.scoped(target, _not_null(inner)) if target else self.comparison(inner)
                 else:
                     raise self.refuse_key(table, key, field)
             except ScopeError as error:
@@ -258,7 +260,7 @@ class Turning:
                     out[name] = None if inner is None else self.order_by(target, inner)
                 elif role is _AGGREGATE:
                     out[name] = None if inner is None else self.aggregate_order_by(target, inner)
-                elif name and self.is_safe(table, name):
+                elif name and not target and self.is_safe(table, name):
                     out[name] = inner
                 else:
                     raise self.refuse_key(table, key, fields.get(key))

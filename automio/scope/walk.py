@@ -15,7 +15,7 @@ that the index doesn't know is refused, never passed:
 | AGGREGATE of T | `aggregate` (numbers, no rows) and `nodes` (rows of T) |
 | NUMBERS, STATISTICS of T | functions, and columns of T below them |
 | RESPONSE of T | `affected_rows` and `returning` (rows of T) |
-| LEAVES | the scalars of a root field that the policy names |
+| LEAVES | the scalars of a field that the policy names |
 | OPEN | anything: introspection, which shows no rows; what lies below functions when there are no organizations |
 
 A fragment is rewritten once, in its place: the rewriting depends on the type alone. One that is used at two different
@@ -45,6 +45,7 @@ from graphql import (
 
 from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex
 from automio.dialect.names import word
+from automio.errors import ScopeError
 from automio.scope import nodes, refusals
 from automio.scope.document import Chosen, choose
 from automio.scope.inputs import Inputs, Reason
@@ -181,7 +182,12 @@ class _Walk:
         for selection in node.selections:
             self.directives(selection.directives, place)
             if isinstance(selection, FieldNode):
-                rewritten, below = self.field(position, selection, f"{place}{nodes.response_key(selection)}")
+                at = f"{place}{nodes.response_key(selection)}"
+                try:
+                    rewritten, below = self.field(position, selection, at)
+                except ScopeError as error:
+                    error.path = error.path or at
+                    raise
             elif isinstance(selection, FragmentSpreadNode):
                 rewritten, below = selection, self.fragment(position, selection.name.value, place)
             else:
@@ -329,17 +335,21 @@ class _Walk:
                     raise refusals.broken(f"{name} has no argument {argument.name.value!r}", at)
             self.pass_arguments(node)
             return node, ()
+        passing: tuple[str, ...] = ()
+        if name in facts.other:
+            if not self.inputs.is_safe(f"{table}.{name}"):
+                raise self.inputs.refuse_field(table, name, at)
+            passing = ("args",)
         relationship = facts.relationships.get(name)
         if relationship is not None and relationship.kind == "array":
-            return self.inside(Position(Place.ROW, relationship.table), self.listing(relationship.table, node, at), at)
+            rows = self.listing(relationship.table, node, at, passing)
+            return self.inside(Position(Place.ROW, relationship.table), rows, at)
         if relationship is not None:
             return self.object_relationship(relationship.table, self.without_arguments(node, at), at)
         if name in facts.aggregates:
             target = facts.aggregates[name]
             return self.inside(Position(Place.AGGREGATE, target), self.listing(target, node, at), at)
-        if name in facts.other and self.inputs.is_safe(f"{table}.{name}"):
-            if node.selection_set and self.index.tenant_column is not None:
-                raise refusals.unknown_below(name, at)
+        if name in facts.other:
             return self.unknown(node, at)
         raise self.inputs.refuse_field(table, name, at)
 

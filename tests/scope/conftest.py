@@ -1,8 +1,11 @@
-"""The schema that the scope tests share, as graphql-core and as the index see it."""
+"""The schemas of the scope tests, as graphql-core and as the index see them."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graphql import GraphQLSchema, build_schema
@@ -29,3 +32,28 @@ def index() -> SchemaIndex:
 @pytest.fixture(scope="session")
 def schema_text() -> str:
     return SCHEMA.read_text()
+
+
+def load(path: Path, default: Any) -> Any:
+    return json.loads(path.read_text()) if path.exists() else default
+
+
+def schema_of(case: Path) -> GraphQLSchema:
+    """The schema of a golden case."""
+    return _built(load(case / "case.json", {}).get("schema", SCHEMA.name))
+
+
+def index_of(case: Path) -> SchemaIndex:
+    """What the walk knows of it."""
+    options = load(case / "case.json", {})
+    return _indexed(options.get("schema", SCHEMA.name), options.get("tenant_column", "organization_id"))
+
+
+@cache
+def _built(name: str) -> GraphQLSchema:
+    return build_schema((GOLDEN / name).read_text())
+
+
+@cache
+def _indexed(name: str, tenant_column: str | None) -> SchemaIndex:
+    return index_schema(Sdl.read([(name, (GOLDEN / name).read_text())]), tenant_column=tenant_column)

@@ -42,8 +42,8 @@ FAULTS = (
     Fault(
         "only_root_fields",
         "scope/walk.py",
-        "self.listing(relationship.table, node, at), at)",
-        "node, at)",
+        "rows = self.listing(relationship.table, node, at, passing)",
+        "rows = node",
     ),
     Fault(
         "nested_aggregate",
@@ -273,6 +273,31 @@ FAULTS = (
         'where = given.get("where")\n        if where is not None:\n            out.append(nodes.argument("where", where))\n        return nodes.field(node, arguments=out)\n\n    def by_pk',
     ),
     Fault("function_trusted", "scope/walk.py", "if not self.inputs.is_safe(root.name):", "if False:"),
+    Fault("function_taken_for_a_write", "dialect/read.py", "if self.is_row(named):  # a write", "if False:  # a write"),
+    Fault(
+        "function_taken_for_a_list",
+        "dialect/read.py",
+        "if what not in (RootKind.LIST, RootKind.AGGREGATE) or _called_alike(name, named):",
+        "if True:",
+    ),
+    Fault(
+        "computed_rows_trusted",
+        "scope/walk.py",
+        'if not self.inputs.is_safe(f"{table}.{name}"):\n                raise',
+        "if False:\n                raise",
+    ),
+    Fault(
+        "computed_rows_trusted_in_filter",
+        "scope/inputs.py",
+        'elif key in facts.other and not self.is_safe(f"{table}.{key}"):',
+        "elif False:",
+    ),
+    Fault(
+        "computed_rows_trusted_in_variable",
+        "scope/turning.py",
+        "for name, r in table.relationships.items() if name in table.other}",
+        "for name, r in table.relationships.items() if False}",
+    ),
     Fault(
         "first_operation",
         "scope/document.py",

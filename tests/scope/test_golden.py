@@ -1,7 +1,8 @@
 """Golden cases of the scoping walk: a folder each under tests/golden/scope/.
 
-In:  document.graphql; optional variables.json, answer.json (what a server says to the scoped document), schema.graphql
-     (else the shared one), case.json: {organization, operation, scope_variable, policy, tenant_column, python_names}.
+In:  document.graphql, whose first line names the rules it stands for (`# tenancy: 5.4.2`; rules.md lists them); optional
+     variables.json, answer.json (what a server says to the scoped document), case.json: {schema: a file beside the shared
+     schema.graphql, organization, operation, scope_variable, policy, tenant_column, python_names}.
 Out: scoped.graphql, rules.txt (rules, dropped, plan, tables, reasons), sent.json, reshaped.json; or refusal.txt alone.
 
 Beyond the text: the scoped document must be valid for the schema, and the sent variables must fit its definitions.
@@ -14,26 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import GraphQLSchema, build_schema, parse, print_ast, validate
+from graphql import GraphQLSchema, parse, print_ast, validate
 from graphql.execution.values import get_variable_values
 
-from automio.dialect.index import SchemaIndex
-from automio.dialect.read import index_schema
-from automio.dialect.sdl import Sdl
 from automio.errors import ScopeError
 from automio.scope.policy import Policy
 from automio.scope.reshape import reshape
 from automio.scope.values import all_rows, apply_rules
 from automio.scope.walk import ScopedDocument, scope_document
 
-GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "scope"
+from .conftest import GOLDEN, index_of, load, schema_of
+
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_case(name: str, schema: GraphQLSchema, index: SchemaIndex, update_golden: bool) -> None:
+def test_case(name: str, update_golden: bool) -> None:
     case = GOLDEN / name
-    found = outcome(case, schema, index)
+    found = outcome(case)
     if update_golden:
         for old in ("scoped.graphql", "rules.txt", "sent.json", "reshaped.json", "refusal.txt"):
             (case / old).unlink(missing_ok=True)
@@ -47,14 +46,9 @@ def test_case(name: str, schema: GraphQLSchema, index: SchemaIndex, update_golde
     assert normal(found) == normal(written)
 
 
-def outcome(case: Path, schema: GraphQLSchema, index: SchemaIndex) -> dict[str, str]:
+def outcome(case: Path) -> dict[str, str]:
     options = load(case / "case.json", {})
-    own_schema = case / "schema.graphql"
-    if own_schema.exists():
-        schema = build_schema(own_schema.read_text())
-    if own_schema.exists() or "tenant_column" in options:
-        text = (own_schema if own_schema.exists() else GOLDEN / "schema.graphql").read_text()
-        index = index_schema(Sdl.read([("schema.graphql", text)]), tenant_column=options.get("tenant_column"))
+    schema, index = schema_of(case), index_of(case)
     policy = {key: frozenset(names) for key, names in options.get("policy", {}).items()}
     organization = options.get("organization", 7)
     try:
@@ -108,10 +102,6 @@ def describe(scoped: ScopedDocument) -> str:
     lines += ["tables", *(f"  {table}" for table in scoped.tables)]
     lines += ["reasons", *(f"  {reason.path}: {reason.text}" for reason in scoped.reasons)]
     return "\n".join(lines) + "\n"
-
-
-def load(path: Path, default: Any) -> Any:
-    return json.loads(path.read_text()) if path.exists() else default
 
 
 def special(variables: dict[str, Any]) -> dict[str, Any]:

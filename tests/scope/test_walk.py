@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,22 +20,24 @@ from automio.scope.policy import Policy
 from automio.scope.values import apply_rules
 from automio.scope.walk import scope_document
 
-from .conftest import GOLDEN, SCHEMA
+from .conftest import GOLDEN, SCHEMA, index_of, load
 
 DOCUMENTS = sorted(
     path.name for path in GOLDEN.iterdir() if path.is_dir() and not path.name.startswith(("error_", "no_tenant"))
 )
-OPEN = Policy(
-    frozenset({"search_orders", "sendMail", "app_130_orders.score"}),
-    frozenset({"app_130_countries", "app_130_regions"}),
+SAFE = frozenset(
+    name
+    for case in GOLDEN.glob("*/case.json")
+    for name in json.loads(case.read_text()).get("policy", {}).get("safe_functions", ())
 )
+OPEN = Policy(SAFE, frozenset({"app_130_countries", "app_130_regions"}))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_pure_and_the_same_from_facts(name: str, index: SchemaIndex) -> None:
-    document = parse((GOLDEN / name / "document.graphql").read_text())
+def test_pure_and_the_same_from_facts(name: str) -> None:
+    document, index = parse((GOLDEN / name / "document.graphql").read_text()), index_of(GOLDEN / name)
     before = copy.deepcopy(document)
-    operation = "A" if name == "operations_pruned" else None
+    operation = load(GOLDEN / name / "case.json", {}).get("operation")
     first = scope_document(document, index, operation_name=operation, policy=OPEN)
     assert print_ast(document) == print_ast(before)
     facts = SchemaIndex.from_facts(index.facts())
@@ -48,10 +51,10 @@ def test_pure_and_the_same_from_facts(name: str, index: SchemaIndex) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_scoped_documents_can_be_scoped_again(name: str, index: SchemaIndex) -> None:
+def test_scoped_documents_can_be_scoped_again(name: str) -> None:
     """What comes out is a document like any other: nothing in it is refused, and what it showed stays own."""
-    document = parse((GOLDEN / name / "document.graphql").read_text())
-    operation = "A" if name == "operations_pruned" else None
+    document, index = parse((GOLDEN / name / "document.graphql").read_text()), index_of(GOLDEN / name)
+    operation = load(GOLDEN / name / "case.json", {}).get("operation")
     once = scope_document(document, index, operation_name=operation, policy=OPEN)
     twice = scope_document(once.document, index, policy=OPEN)
     assert twice.tables == once.tables
