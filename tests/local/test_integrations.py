@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -26,7 +23,7 @@ from automio.services.integrations import Integrations
 from automio.settings import DEFAULT_TIMEOUT
 from automio.wrapper import API
 
-from .providers import configured, platform, provider, shop, text_of
+from .providers import configured, platform, provider, shop
 
 CALL = {"method": "GET", "endpoint": "/x", "request_headers": {}, "request_params": {}, "data": {}}
 
@@ -676,62 +673,6 @@ async def test_what_is_in_flight_ends_when_the_client_goes(way: str) -> None:
             if ended == begun:
                 break
         assert begun == ended == (1 if way == "call" else 3)
-
-
-KILLED = """
-import asyncio, sys
-from pathlib import Path
-from automio.local.config import read_platform
-from automio.local.platform import Platform
-from automio.local.server import http_server, listening, url_of
-
-async def main():
-    app = Platform(read_platform(sys.stdin.read(), Path("platform.toml"), {}), None)
-    with listening("127.0.0.1", 0) as listener:
-        async with http_server(app, listener):
-            print(url_of(listener), flush=True)
-            await asyncio.sleep(60)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("way", ["stream", "parallel"])
-async def test_a_platform_that_is_killed_is_told(way: str, root: Path) -> None:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.01)
-        return web.json_response(1)
-
-    async with provider(answer) as address:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", KILLED, stdin=-1, stdout=-1, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
-        )
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(text_of(address, "concurrency = 1").encode())
-        process.stdin.close()
-        async with api_of((await process.stdout.readline()).decode().strip()) as api:
-            it = api.integrations
-            if way == "stream":
-                stream = it.parallel_call_stream_async("shop", "POST", "/", [{}] * 2000, 11)
-                assert (await anext(stream))["data"] == 1
-                process.kill()
-                with pytest.raises(StreamBroken) as caught:
-                    async for _ in stream:
-                        pass
-                assert 0 < caught.value.received < 2000
-            else:
-                task = asyncio.ensure_future(
-                    it.parallel_call_async("shop", "POST", "/", [{"connection_id": 11}] * 2000)
-                )
-                await asyncio.sleep(0.3)
-                process.kill()
-                with pytest.raises(TransportError) as error:
-                    await task
-                assert error.value.sent
-            await process.wait()
-            with pytest.raises(TransportError) as error:
-                await it.call_async("shop", "POST")
-            assert not error.value.sent
 
 
 async def test_a_silent_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
