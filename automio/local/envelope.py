@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -35,7 +36,7 @@ class Reply:
 
 def mirrored(answer: Answer, connection: ConnectionConfig) -> Reply:
     """The answer to /call/. A binary body goes out as it came; everything else in the envelope, with the provider's status."""
-    wait = {name: value for name, value in answer.headers.items() if name.lower() == "retry-after"}
+    wait = {} if answer.wait is None else {"Retry-After": str(math.ceil(min(answer.wait, 1e9)))}  # its Date is not ours
     if answer.body and not answer.is_text and 200 <= answer.status < 300:
         more = {
             name: value
@@ -46,6 +47,8 @@ def mirrored(answer: Answer, connection: ConnectionConfig) -> Reply:
         more["X-Automio-Connection-Id"] = str(connection.id)
         return Reply(answer.status, answer.body, answer.headers.get("Content-Type", "application/octet-stream"), more)
     status = 200 if answer.status in _NO_BODY or answer.status < 200 else answer.status
+    if status > 599:  # no HTTP server of ours can say that; the envelope does
+        status = 500
     return Reply(status, envelope(answer, {"connection_id": connection.id}), headers=wait)
 
 
@@ -73,7 +76,7 @@ def _data(answer: Answer, text: str) -> bytes:
     says_json = answer.kind.endswith("json")
     if says_json or not answer.kind:
         try:
-            value = text.encode()
+            value = text.removeprefix("\ufeff").encode()
             from_json(value, allow_inf_nan=False)
         except ValueError:
             return b"null" if says_json or not text else dump(text)

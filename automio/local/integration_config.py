@@ -6,7 +6,7 @@
     base_url = "http://127.0.0.1:9000"
     rate_limit = 10.0                       # requests a second and connection; default: none
     concurrency = 10                        # requests in flight a connection
-    timeout = 30.0                          # seconds for one request
+    timeout = 25.0                          # seconds for one request; less than a client waits, which gets a value then
     [[integrations.connections]]
     id = 34
     name = "user@domain.com"                # may stand for the id in calls
@@ -27,6 +27,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 INTEGRATION = ("id", "name", "version", "base_url", "rate_limit", "concurrency", "timeout", "connections")
+SECONDS = 25.0
 CONNECTION = ("id", "name", "organization", "apps", "headers", "header_env")
 _Place = tuple[str | int, ...]
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -54,7 +55,7 @@ class IntegrationConfig:
     version: str = "1.0"
     rate_limit: float | None = None
     concurrency: int = 10
-    timeout: float = 30.0
+    timeout: float = SECONDS
     connections: tuple[ConnectionConfig, ...] = ()
 
 
@@ -100,7 +101,7 @@ def _integration(reader: Reader, item: Mapping[str, Any], place: _Place) -> Inte
     version = _text(reader, item, place, "version", 10, "1.0")
     base_url = _base_url(reader, item, place)
     rate = _number(reader, item, place, "rate_limit", None)
-    timeout = _number(reader, item, place, "timeout", 30.0)
+    timeout = _number(reader, item, place, "timeout", SECONDS)
     concurrency = item.get("concurrency", 10)
     if type(concurrency) is not int or not 1 <= concurrency <= 1000:
         reader.fault((*place, "concurrency"), "`concurrency` is an integer from 1 to 1000")

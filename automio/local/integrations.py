@@ -19,9 +19,11 @@ place in a lane, so what waits costs nothing but its own text. A stream whose re
 and _HELD more. When the client goes, what is in flight is cancelled.
 
 **Idempotency-Key.** The answers to writes are kept for KEPT_SECONDS by (organization, key). A request that comes again gets
-the answers that are there, waits for those on their way, and makes only those calls that surely did not reach the provider.
+the answers that are there, waits for those on their way, and makes only those calls that surely were not carried out: the
+provider was not reached, or it answered 429.
 So a client that goes does not cancel a write that is in flight, only those that have not begun. The same key with another
-request is refused (422). More than KEPT_BYTES are not kept: the oldest go first.
+request is refused (422). More than KEPT_BYTES are not kept (some 30,000 answers): the oldest go first. They are in memory: a
+platform that was started again knows no key.
 """
 
 from __future__ import annotations
@@ -63,9 +65,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PREFIX: Final = "/integrations"
 KEPT_SECONDS: Final = 600.0
 KEPT_BYTES: Final = 64 * 1024 * 1024
-KEPT_KEYS: Final = 1000
 ALIVE_SECONDS: Final = 10.0
 """An empty line goes out when a stream was silent for so long, so that its reader does not give up."""
+_ANSWER_BYTES: Final = 1500
+"""What a kept answer takes beside its body."""
 _HELD: Final = 16
 """Answers that wait for a reader, beside one for each worker."""
 _STREAM: Final = "text/event-stream; charset=utf-8"
@@ -82,26 +85,33 @@ class Planned:
 
 
 class Kept:
-    """The answers to the writes of one Idempotency-Key, by their places."""
+    """The answers to the writes of one Idempotency-Key, by their places. `grown` is told the bytes that they take."""
 
-    def __init__(self, digest: bytes) -> None:
+    def __init__(self, digest: bytes, grown: Callable[[int], None]) -> None:
         self.digest = digest
         self.since = monotonic()
         self.tasks: dict[int, asyncio.Task[Answer]] = {}
-        self._size = (0, 0)
+        self.size = 0
+        self.under_way = 0
+        self._grown = grown
+        self._add(_ANSWER_BYTES // 2)
 
-    @property
-    def size(self) -> int:
-        """Bytes of the answers."""
-        if self._size[0] != len(self.tasks):
-            bodies = sum(len(task.result().body) for task in self.tasks.values() if _succeeded(task))
-            self._size = len(self.tasks) if self.is_idle else -1, 500 * len(self.tasks) + bodies
-        return self._size[1]
+    def made(self, number: int, call: Callable[[], Coroutine[Any, Any, Answer]]) -> asyncio.Task[Answer]:
+        """The one call of this place, begun now unless it was carried out or is on its way."""
+        task = self.tasks.get(number)
+        if task is None or (task.done() and not _carried_out(task)):
+            task = self.tasks[number] = asyncio.create_task(call())
+            self.under_way += 1
+            task.add_done_callback(self._ended)
+        return task
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no call is on its way."""
-        return all(task.done() for task in self.tasks.values())
+    def _ended(self, task: asyncio.Task[Answer]) -> None:
+        self.under_way -= 1
+        self._add(_ANSWER_BYTES + (len(task.result().body) if _succeeded(task) else 0))
+
+    def _add(self, size: int) -> None:
+        self.size += size
+        self._grown(size)
 
 
 class IntegrationEndpoints:
@@ -384,10 +394,7 @@ class IntegrationEndpoints:
         providers = self._loops.current().providers
         if kept is None:
             return await providers.call(plan.lane, plan.call, again=again)
-        task = kept.tasks.get(number)
-        if task is None or (task.done() and (not _succeeded(task) or not task.result().sent)):
-            task = kept.tasks[number] = asyncio.create_task(providers.call(plan.lane, plan.call, again=again))
-        return await asyncio.shield(task)
+        return await asyncio.shield(kept.made(number, lambda: providers.call(plan.lane, plan.call, again=again)))
 
     def _kept(self, request: Request, method: Any, digest: bytes) -> Kept | None:
         key = request.headers.get(b"idempotency-key")
@@ -403,6 +410,7 @@ class _Loop:
         self.providers = Providers(largest)
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._kept: OrderedDict[tuple[int, bytes], Kept] = OrderedDict()
+        self._kept_bytes = 0
 
     def lane(self, integration: IntegrationConfig, connection: ConnectionConfig) -> Lane:
         """The one lane of a connection."""
@@ -416,20 +424,24 @@ class _Loop:
         self._forget()
         found = self._kept.get(key)
         if found is None:
-            found = self._kept[key] = Kept(digest)
+            found = self._kept[key] = Kept(digest, self._grown)
         elif found.digest != digest:
             raise Refusal(422, "this Idempotency-Key came with another request before")
         return found
 
+    def _grown(self, size: int) -> None:
+        self._kept_bytes += size
+
     def _forget(self) -> None:
-        """The oldest first, as long as they are too old or too many; who is still at work stays."""
-        size = sum(kept.size for kept in self._kept.values())
-        for key, kept in list(self._kept.items()):
-            too_many = size > KEPT_BYTES or len(self._kept) >= KEPT_KEYS
-            if not too_many and monotonic() - kept.since <= KEPT_SECONDS:
+        """The oldest first, as long as they are too old or too many; who is still at work goes to the end."""
+        for _ in range(len(self._kept)):
+            key, kept = next(iter(self._kept.items()))
+            if self._kept_bytes <= KEPT_BYTES and monotonic() - kept.since <= KEPT_SECONDS:
                 return
-            if kept.is_idle:
-                size -= kept.size
+            if kept.under_way:
+                self._kept.move_to_end(key)
+            else:
+                self._kept_bytes -= kept.size
                 del self._kept[key]
 
     async def close(self) -> None:
@@ -493,6 +505,11 @@ def _digest(integration: str, query: Mapping[str, str], body: Mapping[str, Any],
 
 def _succeeded(task: asyncio.Task[Answer]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
+
+
+def _carried_out(task: asyncio.Task[Answer]) -> bool:
+    """Whether the provider may have done it. 429 says that it has not."""
+    return _succeeded(task) and task.result().sent and task.result().status != 429
 
 
 # The client.

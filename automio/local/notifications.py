@@ -57,7 +57,8 @@ class Inbox:
             message.add_alternative(html, subtype="html")
         folder = self._folder / str(organization)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{time.time_ns()}-{uuid4().hex[:8]}"
+        newest = max((int(path.stem.partition("-")[0]) for path in folder.glob("[0-9]*-*.eml")), default=0)
+        name = f"{max(time.time_ns(), newest + 1)}-{uuid4().hex[:8]}"  # ascending, also when the clock goes back
         new = folder / f".{name}.new"
         new.write_bytes(bytes(message))
         new.replace(folder / f"{name}.eml")

@@ -33,7 +33,14 @@ import aiohttp
 from yarl import URL
 
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
-from automio.runtime.wire import BUSY, CONNECT_SECONDS, LONGEST_RETRY_AFTER, retry_after, user_agent
+from automio.runtime.wire import (
+    BUSY,
+    CONNECT_SECONDS,
+    LONGEST_RETRY_AFTER,
+    retry_after,
+    user_agent,
+    without_own_repetition,
+)
 
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -81,6 +88,11 @@ class Answer:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     @property
+    def wait(self) -> float | None:
+        """The seconds that Retry-After asks for, by the provider's clock."""
+        return retry_after(self.headers.get("Retry-After"), self.headers.get("Date"))
+
+    @property
     def is_text(self) -> bool:
         """Whether the body is one that people could read: text, JSON, XML, a form, or of no declared type and UTF-8."""
         kind = self.kind
@@ -93,7 +105,7 @@ class Answer:
         found = re.search(r"charset\s*=\s*\"?([\w.:-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE)
         try:
             return self.body.decode(found[1] if found else "utf-8", "replace")
-        except LookupError:
+        except (LookupError, ValueError):  # not there, or one of Python's codecs that refuse
             return self.body.decode("utf-8", "replace")
 
 
@@ -295,7 +307,7 @@ class Providers:
                 answer = await self._answer(lane, request)
             if answer.status not in BUSY or not answer.sent:
                 return answer
-            seconds = retry_after(answer.headers.get("Retry-After"))
+            seconds = answer.wait
             if seconds is None or seconds > LONGEST_RETRY_AFTER:
                 return answer
             if answer.status == 429:
@@ -311,7 +323,13 @@ class Providers:
         try:
             async with asyncio.timeout(seconds):
                 for _ in range(_MOST_REDIRECTS):
-                    answer = await self._once(lane, request, url, seconds)
+                    try:
+                        answer = await self._once(lane, request, url, seconds)
+                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                        if request.method != "GET" or isinstance(error, aiohttp.ClientConnectorError):
+                            raise
+                        # A connection out of the pool, which the provider may have closed a while ago.
+                        answer = await self._once(lane, request, url, seconds)
                     target = _redirect(lane.integration.base_url, request.method, url, answer)
                     if target is None:
                         return answer
@@ -359,11 +377,13 @@ class Providers:
             return Answer(response.status, headers, _clean(body, lane.secrets), _without(str(url), lane.secrets))
 
     def _open(self) -> aiohttp.ClientSession:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # the lanes bound it
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": user_agent(), "Accept": "*/*"},
-            timeout=aiohttp.ClientTimeout(total=None),
+        self._session = without_own_repetition(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # the lanes bound it
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": user_agent(), "Accept": "*/*"},
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
         )
         return self._session
 

@@ -148,7 +148,8 @@ class HttpTransport:
                 status = response.status
                 reply = Reply(status, await response.read(), self._secrets)
                 if status in BUSY:
-                    raise Busy(reply, status, retry_after(response.headers.get("Retry-After")))
+                    wait = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
+                    raise Busy(reply, status, wait)
                 return reply
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise failure(

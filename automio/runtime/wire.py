@@ -128,14 +128,35 @@ def _short(error: Exception) -> str:
     return str(error) if isinstance(error, Busy) else type(error).__name__
 
 
-def retry_after(value: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for (a number or a date); None without a readable one."""
+def retry_after(value: str | None, date: str | None = None) -> float | None:
+    """The seconds that a Retry-After header asks for (a number or a date); None without a readable one.
+
+    `date` is the answer's Date: a moment counts from there, by the server's own clock. Ours, which may be wrong or jump,
+    counts only where there is none.
+    """
     if value is None:
         return None
-    try:
-        if value.strip().isdigit():
+    if value.strip().isdigit():
+        try:
             return float(value)
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+        except ValueError:  # a digit that is none in a number, such as ²
+            return None
+    moment = _moment(value)
+    if moment is None:
         return None
-    return max(0.0, (moment - datetime.now(moment.tzinfo or UTC)).total_seconds()) if moment.tzinfo else None
+    return max(0.0, (moment - (_moment(date) or datetime.now(UTC))).total_seconds())
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text) if text else None
+    except (ValueError, OverflowError):
+        return None
+    return found if found is not None and found.tzinfo else None
+
+
+def without_own_repetition(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
+    """The session, which sends nothing again: aiohttp does that, in silence, with a PUT, DELETE or GET whose connection
+    breaks before an answer, also when the server has carried it out. Nothing public turns it off."""
+    session._retry_connection = False
+    return session

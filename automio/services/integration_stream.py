@@ -5,7 +5,8 @@
 
 What is held at a time: one batch of requests (`data_list` may be a generator; each batch is one request to the platform) and
 one line, for sync readers a few lines. Lines are UTF-8 whatever the answer's headers say. A stream that ends without its last
-line, or with fewer answers than calls, is StreamBroken; so is a line that says what went wrong in the platform.
+line, or with fewer answers than calls, is StreamBroken; so is a line that says what went wrong in the platform, and a
+platform that is not there any more for the next batch. One that refuses a batch is what it is in the first one.
 
 Ending early (`break`, close(), cancellation, nobody holds the iterator any more) closes the connection, by which the platform
 stops what it has not done yet.
@@ -61,16 +62,22 @@ async def stream_items(
         if not batch:
             break
         received = 0
-        async with rest().stream(
-            "POST", path, source=source, params=params, json=body, headers=headers_of(number), silence=silence
-        ) as (status, lines):
-            if status != 200:
-                raise refusal(RestReply(status, {}, await _some(lines), source))
-            async for item in _answers(lines, source, done, len(batch)):
-                item["index"] += done
-                item["total"] = total
-                received += 1
-                yield item
+        try:
+            async with rest().stream(
+                "POST", path, source=source, params=params, json=body, headers=headers_of(number), silence=silence
+            ) as (status, lines):
+                if status != 200:
+                    raise refusal(RestReply(status, {}, await _some(lines), source))
+                async for item in _answers(lines, source, done, len(batch)):
+                    item["index"] += done
+                    item["total"] = total
+                    received += 1
+                    yield item
+        except TransportError as error:
+            if not done:
+                raise
+            text = f"{source}: the stream broke off after {done} answers ({error.message})"
+            raise StreamBroken(text, received=done) from error
         done += received
         number += 1
     yield {"final": True, "total_processed": done}

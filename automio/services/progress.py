@@ -2,6 +2,8 @@
 
 The rules:
 - Reports are throttled by time. The last one is not: the end, an exception and a signal are always told.
+- A report on the way is sent once and with little patience, since the next one says more. After one that failed the next comes
+  when as much time has gone as it took: a platform that hangs costs a loop at most half of its time.
 - Whether a plain `for` was left by an exception or by `break` Python does not tell the iterator. It is dropped at that moment,
   and the instruction at which the loop's frame stands says it: `break` and `return` drop it by an instruction of their own,
   an exception from the one that raised. Where that cannot be read (the iterator is kept in a variable, the loop is a generator's)
@@ -88,6 +90,7 @@ class _Meter:
         self.begun = self.ended = False
         self.frame = 0
         self._reported = -1e9
+        self._pause = every
 
     def begin(self) -> None:
         self.begun = True
@@ -107,10 +110,16 @@ class _Meter:
     def due(self) -> bool:
         """Whether it is time for a report; the clock does not go back."""
         now = time.monotonic()
-        if now - self._reported < self.every:
+        if now - self._reported < self._pause:
             return False
-        self._reported = now
+        self._reported, self._pause = now, self.every
         return True
+
+    def left_out(self, error: AutomioError) -> None:
+        """The report that was due has failed."""
+        logger.warning("task: a report was left out: %s", error.message)
+        now = time.monotonic()
+        self._reported, self._pause = now, max(self.every, now - self._reported)
 
     def state(self, status: Status, why: str = "") -> State:
         of = f"/{self.total}" if self.total is not None else ""
@@ -131,7 +140,7 @@ class _Meter:
         """The last state, where nothing can be raised any more."""
         if self.finish():
             try:
-                self.task._last_word(self.state(status, why))
+                self.task._report_once(self.state(status, why))
                 if self.checkpoint is not None:
                     self.checkpoint.set(self.kept())
             except AutomioError as error:
@@ -186,10 +195,9 @@ class Track(Generic[T]):
         try:
             if meter.checkpoint is not None and meter.done > meter.skipped:
                 meter.checkpoint.set(meter.kept())
-            state = meter.state("in_progress")
-            meter.task.set_progress(state.progress, state.info, state.status)
+            meter.task._report_once(meter.state("in_progress"))
         except AutomioError as error:
-            logger.warning("task: a report was left out: %s", error.message)
+            meter.left_out(error)
 
     def _complete(self) -> None:
         meter = self._meter
@@ -274,9 +282,9 @@ class AsyncTrack(Generic[T]):
         try:
             if meter.checkpoint is not None and meter.done > meter.skipped:
                 await meter.checkpoint.set_async(meter.kept())
-            await meter.task._report(meter.state("in_progress"))
+            await meter.task._report(meter.state("in_progress"), once=True)
         except AutomioError as error:
-            logger.warning("task: a report was left out: %s", error.message)
+            meter.left_out(error)
 
     async def _complete(self) -> None:
         meter = self._meter

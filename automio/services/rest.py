@@ -27,7 +27,17 @@ from automio.errors import ProtocolError, TransportError
 from automio.request import UNSET, Unset
 from automio.runtime.call import Repeat
 from automio.runtime.http import plain
-from automio.runtime.wire import BUSY, CONNECT_SECONDS, Busy, again, failure, retry_after, session_arguments, user_agent
+from automio.runtime.wire import (
+    BUSY,
+    CONNECT_SECONDS,
+    Busy,
+    again,
+    failure,
+    retry_after,
+    session_arguments,
+    user_agent,
+    without_own_repetition,
+)
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LARGE: Final = 2**20
@@ -58,7 +68,7 @@ class RestReply:
                 charset = value.strip().strip('"')
         try:
             return self.body.decode(charset, "replace")
-        except LookupError:
+        except (LookupError, ValueError):  # not there, or one of Python's codecs that refuse
             return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
@@ -143,7 +153,8 @@ class Rest:
             finally:
                 response.release()
             if reply.status in BUSY:
-                raise Busy(reply, reply.status, retry_after(reply.headers.get("Retry-After")))
+                wait = retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
+                raise Busy(reply, reply.status, wait)
             return reply
 
         try:
@@ -235,8 +246,8 @@ class Rest:
     def _open(self, source: str) -> aiohttp.ClientSession:
         if self._closed:
             raise TransportError(f"{source}: this client is closed, nothing was sent.", sent=False)
-        self._session = aiohttp.ClientSession(
-            headers=self._headers, read_bufsize=2**16, **session_arguments(self._seconds)
+        self._session = without_own_repetition(
+            aiohttp.ClientSession(headers=self._headers, read_bufsize=2**16, **session_arguments(self._seconds))
         )
         return self._session
 

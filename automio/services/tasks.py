@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHECKPOINT_SECONDS: Final = 7 * 86400.0
 """How long a checkpoint is kept that nobody took up."""
-_LAST_WORD_SECONDS: Final = 3.0
+_LITTLE_PATIENCE: Final = 3.0
+"""Seconds for a report that is sent once."""
 
 
 def progress_rest(settings: Settings) -> PerLoop[Rest]:
@@ -104,23 +105,23 @@ class Task:
             raise TaskError("a checkpoint has a name, a text that is not empty.")
         return Checkpoint(f"checkpoint:{name}", self._cache)
 
-    async def _report(self, state: State) -> None:
+    async def _report(self, state: State, *, once: bool = False) -> None:
         if self._rests is None:
             self._console.show(state)
         else:
-            await self._send(state)
+            await self._send(state, _LITTLE_PATIENCE if once else None)
 
     def _get_ready(self) -> None:
         """Start the background loop, which sends the last word: at the end of the program it is too late for that."""
         if self._rests is not None:
             run_sync(asyncio.sleep(0))
 
-    def _last_word(self, state: State) -> None:
-        """Sync and once, with little patience: the program is about to end."""
+    def _report_once(self, state: State) -> None:
+        """Sync and once, with little patience: the program is about to end, or the next report says more."""
         if self._rests is None:
             self._console.show(state)
         else:
-            run_sync(self._send(state, _LAST_WORD_SECONDS))
+            run_sync(self._send(state, _LITTLE_PATIENCE))
 
     async def _send(self, state: State, seconds: float | None = None) -> None:
         assert self._rests is not None

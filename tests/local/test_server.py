@@ -25,7 +25,7 @@ from aiohttp import web
 from automio.errors import ConfigError, LocalError
 from automio.local.config import PlatformConfig, load_platform
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
-from automio.local.server import RunningPlatform, running_platform
+from automio.local.server import RunningPlatform, listening, running_platform
 from automio.request import GraphQLRequest
 from automio.wrapper import API
 
@@ -351,3 +351,19 @@ async def test_integrations_beside_tables(config: PlatformConfig) -> None:
                 data, response = await api.integrations.call_async("shop")
         assert len(rows.data["app_130_orders"]) == 2
         assert (data, response.ok) == ({"who": "<hidden>"}, True)
+
+
+async def test_answers_leave_at_once() -> None:
+    """Head and body are two writes: without TCP_NODELAY the second one waited 40 ms for the first one's acknowledgement."""
+    found: asyncio.Queue[int] = asyncio.Queue()
+
+    class Look(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            found.put_nowait(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    with listening("127.0.0.1", 0) as listener:
+        async with await asyncio.get_running_loop().create_server(Look, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            assert await found.get() != 0
+            writer.close()

@@ -143,10 +143,30 @@ def test_a_long_retry_after_is_the_answer(environment: Any, app: SimpleNamespace
 
 def test_reading_retry_after() -> None:
     assert retry_after("7") == 7 and retry_after(" 7 ") == 7
-    assert retry_after(None) is retry_after("soon") is retry_after("-1") is None
+    assert retry_after(None) is retry_after("soon") is retry_after("-1") is retry_after("²") is None
+    assert retry_after("9" * 5000) == float("inf")
     in_ten = retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=10), usegmt=True))
     assert in_ten is not None and 8 <= in_ten <= 10
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+
+
+def test_a_moment_counts_by_the_servers_clock(environment: Any, app: SimpleNamespace) -> None:
+    """Ours may be wrong: a query was given up, or sent again without a pause."""
+    then = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
+    environment.answer = [app.Answer(b"", status=503, headers={"Date": then, "Retry-After": then}), OK]
+    assert run(app.find, {}) == []
+    assert retry_after("Wed, 21 Oct 2015 07:28:07 GMT", "Wed, 21 Oct 2015 07:28:00 GMT") == 7
+    assert retry_after("Wed, 21 Oct 2015 07:28:07 GMT", "soon") == 0
+
+
+@pytest.mark.parametrize(
+    "value", ["Wed, 21 Oct 2015 07:28:00 +99999999999999999999", f"Wed, 21 Oct {'9' * 30} 07:28:00 GMT"]
+)
+def test_a_retry_after_that_is_none_is_no_fault_of_the_caller(
+    environment: Any, app: SimpleNamespace, value: str
+) -> None:
+    environment.answer = [app.Answer(b"", status=503, headers={"Retry-After": value}), OK]
+    assert run(app.find, {}) == []
 
 
 def test_redirects_are_not_followed(environment: Any, app: SimpleNamespace) -> None:

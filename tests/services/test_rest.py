@@ -67,6 +67,27 @@ async def test_busy_answers_are_asked_again_where_that_is_safe(
     assert (reply.status, reply.detail(), seen) == (503, "later", attempts)
 
 
+@pytest.mark.parametrize(("repeat", "attempts"), [(Repeat.NEVER, 1), (Repeat.WHEN_SAFE, 3)])
+async def test_a_pooled_connection_that_breaks_is_one_attempt(serve: Any, repeat: Repeat, attempts: int) -> None:
+    """aiohttp sends a GET again by itself, in silence."""
+    seen = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal seen
+        if "bad" in request.path:
+            seen += 1
+            request.transport.abort()  # pyright: ignore
+        return web.json_response(1)
+
+    async with serve(handler) as url:
+        client = rest(url)
+        assert (await client.request("GET", "/good", source="test")).json() == 1
+        with pytest.raises(TransportError, match="broke before the answer came"):
+            await client.request("GET", "/bad", source="test", repeat=repeat)
+        await client.close()
+    assert seen == attempts
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 async def test_other_statuses_are_asked_once(serve: Any, status: int) -> None:
     seen = 0
