@@ -51,7 +51,7 @@ SELECT json_build_object(
   'constraints', (SELECT coalesce(json_agg(row_to_json(x)), '[]') FROM (
       SELECT k.conname AS name, k.contype AS kind, k.conrelid::bigint AS relation, k.conkey AS columns,
              k.confrelid::bigint AS target, k.confkey AS target_columns, k.confdeltype AS on_delete, k.confupdtype AS on_update,
-             k.condeferrable AS deferrable
+             to_jsonb(k) -> 'confdelsetcols' AS delete_columns, k.condeferrable AS deferrable
       FROM pg_constraint k JOIN relation r ON r.oid = k.conrelid
       WHERE k.contype IN ('p', 'u', 'f') ORDER BY k.conname, k.conrelid) x),
   'types', (SELECT coalesce(json_agg(row_to_json(x)), '[]') FROM (
@@ -141,7 +141,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """Columns of `table` -> columns of `target` (keys of Catalog.tables). `on_delete`, `on_update`: CASCADE, SET NULL, SET DEFAULT, or "" when refused."""
+    """Columns of `table` -> columns of `target` (keys of Catalog.tables). `on_delete`, `on_update`: CASCADE, SET NULL, SET DEFAULT, or "" when refused.
+
+    `delete_columns`: those that SET NULL and SET DEFAULT of a delete change, when they are not all.
+    """
 
     name: str
     table: str
@@ -149,6 +152,7 @@ class ForeignKey:
     pairs: tuple[tuple[str, str], ...]
     on_delete: str = ""
     on_update: str = ""
+    delete_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,7 @@ class Computed:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view. `relationships` by name; `primary_key` and `keys` are empty for a view.
+    """A table or view. `relationships` by name; `primary_key` and `keys` are empty for a view. `partitioned`: its rows are in others.
 
     `type_name` is its name in GraphQL, "" when it is not served (not tracked, or no GraphQL name). `permissions` by role.
     """
@@ -210,6 +214,7 @@ class Table:
     permissions: Mapping[str, RolePermissions] = field(default_factory=dict)
     choices: Choices | None = None
     computed: Mapping[str, Computed] = field(default_factory=dict)
+    partitioned: bool = False
     oid: int = 0
 
     @property
@@ -282,6 +287,7 @@ def read_database(document: str | bytes, tenant_column: str = "organization_id")
             updatable=bool(row["writes"] & 4),
             deletable=bool(row["writes"] & 16),
             access=access[oid],
+            partitioned=row["kind"] == "p",
             oid=oid,
         )
     functions = {(row["schema"], row["name"]): _row_function(row, types, relations) for row in raw["functions"]}
@@ -368,6 +374,7 @@ def _constraints(
                     pairs=pairs,
                     on_delete=_CASCADES.get(row["on_delete"], ""),
                     on_update=_CASCADES.get(row["on_update"], ""),
+                    delete_columns=tuple(numbers[oid].get(number, "") for number in row["delete_columns"] or ()),
                 )
             )
     return primary, keys, foreign

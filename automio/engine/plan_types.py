@@ -438,11 +438,13 @@ class DeletePlan:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """Rows just written must find a row of `table` behind the foreign key `constraint` (where the key is not null)."""
+    """Rows just written must find a row of `table` behind the foreign key `constraint` (where the key is not null). `inserted`:
+    only those that an upsert inserted, since its update leaves the key as it was."""
 
     table: TableRef
     constraint: str
     pairs: tuple[tuple[str, str], ...]
+    inserted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,7 +452,7 @@ class Cascade:
     """A foreign key along which a write goes on: from rows of table number `parent` to rows that refer to them.
 
     `pairs` are (the referring column, the referred one). `child` is the number of the referring table when the cascade goes
-    on from there. `foreign` are the rows of others that it must not reach, None where the key compares the organizations.
+    on from there. `spared` are the rows that it must not reach, None when it may reach all that refer.
     """
 
     constraint: str
@@ -458,7 +460,7 @@ class Cascade:
     parent: int
     pairs: tuple[tuple[str, str], ...]
     child: int | None = None
-    foreign: TableRef | None = None
+    spared: TableRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,10 +475,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One writing step. `guard` is checked before it, `parents` after it.
-
-    `on_empty` is the error when it wrote nothing ("" when that is fine).
-    """
+    """One writing step. `guard` is checked before it, `parents` after it. `on_empty`: the error when it wrote nothing, if any."""
 
     plan: InsertPlan | UpdatePlan | DeletePlan
     path: str

@@ -63,6 +63,7 @@ _JSON = SqlType("json")
 _READS = ObjectField | ListField | AggregateField | StreamField
 _WRITTEN = "written"
 _CHECK = "check of a permission"
+_INSERTED = "inserted by the upsert"
 _MOST_PARAMETERS = 32767
 
 
@@ -219,7 +220,7 @@ def _is_flat(answer: Response | SingleRow) -> bool:
 
 def _kept_step(number: int, write: Write) -> Step:
     renderer = _Renderer()
-    head = renderer.write(write.plan)
+    head = renderer.write(write.plan, told=any(parent.inserted for parent in write.parents))
     rows = f"coalesce(json_agg(row_to_json({_WRITTEN})), '[]'::json)"
     asked, check = _with_check(write, f"(SELECT {rows} FROM {_WRITTEN})" if write.plan.checks else rows)
     text = f"WITH {_WRITTEN} AS (\n{sql.indent(head)}\n)\nSELECT {asked}{'' if check else f' FROM {_WRITTEN}'}"
@@ -254,9 +255,9 @@ def _guard_step(guard: Guard, path: str) -> Step:
             made = f"SELECT {cascade.child} AS number, {sql.keys(row, guard.keys[cascade.child])} AS keys"
             relation = renderer.relation(guard.tables[cascade.child])
             onward.append(f"{made} FROM {relation} AS {row} WHERE {sql.refers('reached', cascade.parent, row, pairs)}")
-        if cascade.foreign is not None:
+        if cascade.spared is not None:
             row = renderer.alias()
-            relation = renderer.relation(cascade.foreign)
+            relation = renderer.relation(cascade.spared)
             asked.append(
                 f"EXISTS (SELECT FROM reached, {relation} AS {row} WHERE {sql.refers('reached', cascade.parent, row, pairs)})"
             )
@@ -276,7 +277,7 @@ def _guard_step(guard: Guard, path: str) -> Step:
 def _parent_step(number: int, write: Write, parent: Parent) -> Step:
     renderer = _Renderer()
     row, other = renderer.alias(), renderer.alias()
-    rows = renderer.kept_rows(write.plan.table, (number,))
+    rows = renderer.kept_rows(write.plan.table, (number,), inserted=parent.inserted)
     given = " AND ".join(f"{row}.{sql.name(here)} IS NOT NULL" for here, _ in parent.pairs)
     same = " AND ".join(f"{other}.{sql.name(there)} = {row}.{sql.name(here)}" for here, there in parent.pairs)
     found = f"SELECT FROM {renderer.relation(parent.table)} AS {other} WHERE {same}"
@@ -420,13 +421,14 @@ class _Renderer(Conditions):
 
     # ── writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def write(self, plan: InsertPlan | UpdatePlan | DeletePlan) -> str:
-        """INSERT, UPDATE or DELETE, returning the rows."""
+    def write(self, plan: InsertPlan | UpdatePlan | DeletePlan, told: bool = False) -> str:
+        """INSERT, UPDATE or DELETE, returning the rows; `told`: an upsert says of each whether it inserted it."""
         alias = self.alias()
         target = self.target(plan.table, alias)
         if isinstance(plan, InsertPlan):
             head = f"INSERT INTO {target} {self._inserted(plan)}{self._conflict(plan, alias)}"
-            return f"{head}\nRETURNING {alias}.*{self._checked(plan, alias)}"
+            inserted = f", {alias}.xmax = 0 AS {sql.name(_INSERTED)}" if told else ""
+            return f"{head}\nRETURNING {alias}.*{self._checked(plan, alias)}{inserted}"
         where = self._guarded(plan.table, plan.where, alias)
         if isinstance(plan, DeletePlan):
             return f"DELETE FROM {target}\nWHERE {where}\nRETURNING {alias}.*"
@@ -500,9 +502,12 @@ class _Renderer(Conditions):
         where = self._guarded(target, conflict.where, alias)
         return f"{head} DO UPDATE SET {changes}\n  WHERE {where}"
 
-    def kept_rows(self, table: TableRef, steps: tuple[int, ...]) -> str:
-        """Rows that earlier steps wrote, as they were then."""
+    def kept_rows(self, table: TableRef, steps: tuple[int, ...], inserted: bool = False) -> str:
+        """Rows that earlier steps wrote, as they were then; `inserted`: those alone of which `write` told so."""
         rows = self.bind(Parameter(StepRows(steps), _JSON, Kind.PLAIN))
+        if inserted:
+            made = f"json_array_elements({rows}) AS kept, json_populate_record({self.row_type(table)}, kept) AS made"
+            return f"SELECT made.* FROM {made} WHERE (kept ->> {sql.literal(_INSERTED)})::bool"
         return f"SELECT * FROM json_populate_recordset({self.row_type(table)}, {rows})"
 
     def answer(self, answer: Response | SingleRow, counted: Parameter | None) -> str:

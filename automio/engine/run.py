@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from automio.engine.plan_types import StepCount, StepRows, StepValue
 from automio.engine.refusal import Refusal, database_refusal
 from automio.engine.render import Program, Step
 from automio.engine.values import TEXT_CODECS, Binder, Context, Written
@@ -29,6 +30,8 @@ from automio.errors import EngineError
 
 _STATEMENTS = 512
 _LONGEST_KEPT = 65536
+_OF_STEPS = (StepRows, StepCount, StepValue)
+_LATER = object()
 _SETTINGS = {"application_name": "automio", "timezone": "UTC", "jit": "off"}
 
 
@@ -147,13 +150,13 @@ class Database:
     async def run(self, program: Program, binders: Sequence[Sequence[Binder]], context: Context) -> list[Sequence[Any]]:
         """What each step returned, in order. Refusal on a fault; then nothing of a transaction is kept."""
         steps = program.steps
-        arguments = [bind(context) for bind in binders[0]]
+        ready = [_bound_ahead(step, bind_all, context) for step, bind_all in zip(steps, binders, strict=True)]
         try:
             if not program.transaction:
-                row = await self._pool.fetchrow(steps[0].statement.text, *arguments)
+                row = await self._pool.fetchrow(steps[0].statement.text, *ready[0])
                 return [row]
             async with self._pool.acquire() as connection, connection.transaction():
-                return await _run_steps(connection, steps, binders, context)
+                return await _run_steps(connection, steps, binders, ready, context)
         except asyncpg.PostgresError as error:
             raise database_refusal(_state(error), _message(error), steps[0].path) from None
         except (asyncpg.DataError, UnicodeError):
@@ -246,14 +249,27 @@ class Listener:
         self._connection.terminate()
 
 
+def _bound_ahead(step: Step, binders: Sequence[Binder], context: Context) -> list[Any]:
+    """The values of a step, but `_LATER` for those of earlier steps: what is wrong with a value is refused before anything runs."""
+    parameters = step.statement.parameters
+    return [
+        _LATER if isinstance(parameter.source, _OF_STEPS) else bind(context)
+        for parameter, bind in zip(parameters, binders, strict=True)
+    ]
+
+
 async def _run_steps(
-    connection: Any, steps: Sequence[Step], binders: Sequence[Sequence[Binder]], context: Context
+    connection: Any,
+    steps: Sequence[Step],
+    binders: Sequence[Sequence[Binder]],
+    ready: Sequence[Sequence[Any]],
+    context: Context,
 ) -> list[Sequence[Any]]:
     written: dict[int, Written] = {}
     context = replace(context, written=written)
     found: list[Sequence[Any]] = []
-    for step, bind_all in zip(steps, binders, strict=True):
-        arguments = [bind(context) for bind in bind_all]
+    for step, bind_all, known in zip(steps, binders, ready, strict=True):
+        arguments = [bind(context) if one is _LATER else one for one, bind in zip(known, bind_all, strict=True)]
         try:
             row = await connection.fetchrow(step.statement.text, *arguments)
         except asyncpg.PostgresError as error:

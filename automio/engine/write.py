@@ -13,9 +13,12 @@ For a caller bound to an organization:
 - shared tables cannot be written: their fields are unknown to such a caller;
 - `on_conflict` updates own rows only, as the table reference says;
 - `Parent`: a foreign key that does not itself compare the organizations must not point to another organization's row; it fails
-  in the words of a missing row. Only foreign keys whose columns are written are looked at;
-- `Guard`: a delete (or an update of a referenced column) that cascades must not reach rows of others, at any depth; it fails
-  in the words of a foreign key that does not cascade. Foreign keys that compare the organizations need neither check.
+  in the words of a missing row. Only foreign keys whose columns are written are looked at, by whoever writes them (a default and
+  a generated column do too). Where an upsert's update leaves the key as it was, the rows that it inserted are looked at alone,
+  since the value in the object goes nowhere then; a partitioned table cannot tell them, so there all rows are;
+- `Guard`: a delete (or an update of a referenced column) that cascades must not reach rows of others, at any depth, nor take
+  own rows out of the organization (SET NULL and SET DEFAULT of a key with the tenant column); it fails in the words of a
+  foreign key that does not cascade. Other foreign keys that compare the organizations need neither check.
 
 For a caller with a role, as its permissions say (permissions.py): the presets of insert and update are put in, over what a
 parent row determines; an update or a delete reaches rows of its filter alone, an upsert those of the update's filter; what was
@@ -205,7 +208,11 @@ class WritePlanner:
         return self._written(table, plan, columns, path, on_empty)
 
     def _written(self, table: Table, plan: InsertPlan, columns: Iterable[str], path: str, on_empty: str = "") -> Write:
-        return Write(plan, path, parents=tuple(self._parents(table, set(columns))), on_empty=on_empty)
+        written = {*columns, *(one.name for one in table.columns.values() if one.has_default)}
+        changed = None
+        if plan.conflict is not None and plan.conflict.columns and not table.partitioned:
+            changed = {*plan.conflict.columns, *(one.column for one in plan.conflict.presets), *_generated(table)}
+        return Write(plan, path, parents=tuple(self._parents(table, written, changed)), on_empty=on_empty)
 
     def _object(
         self, table: Table, given: Fields, conflict: Conflict | None, determined: Cells, path: str, on_empty: str = ""
@@ -348,7 +355,7 @@ class WritePlanner:
         check = _some(rights.check) if rights and rights.check is not None else None
         plan = UpdatePlan(target, where, tuple(changes[name] for name in sorted(changes)), check)
         guard = self._guard(table, target, where, columns)
-        return (self._add(Write(plan, "$", guard, tuple(self._parents(table, columns)))),)
+        return (self._add(Write(plan, "$", guard, tuple(self._parents(table, columns | _generated(table))))),)
 
     def _presets(self, table: Table, rights: UpdateRights | None) -> tuple[Change, ...]:
         """What an update by this role always sets; the organization of a bound caller stays."""
@@ -377,36 +384,45 @@ class WritePlanner:
 
     # ── integrity between organizations ─────────────────────────────────────────────────────────────────────────────
 
-    def _parents(self, table: Table, written: set[str]) -> Iterable[Parent]:
+    def _parents(self, table: Table, written: set[str], changed: set[str] | None = None) -> Iterable[Parent]:
+        """What to look for behind the written columns; `changed`: those that the update of an upsert writes, if it has one."""
         if not self.tables.bound:
             return
         for key in table.foreign_keys:
             target = self.catalog.tables[key.target]
-            if target.access is Access.SHARED or self._compares(key) or not written & {here for here, _ in key.pairs}:
+            columns = {here for here, _ in key.pairs}
+            if target.access is Access.SHARED or self._compares(key) or not columns & (written | (changed or set())):
                 continue
-            yield Parent(self.tables.own(target), key.name, key.pairs)
+            inserted = changed is not None and not columns & changed
+            yield Parent(self.tables.own(target), key.name, key.pairs, inserted)
 
     def _compares(self, key: ForeignKey) -> bool:
         return (self.tenant, self.tenant) in key.pairs
 
     def _guard(self, table: Table, target: TableRef, where: Predicate, changed: set[str] | None) -> Guard | None:
-        """`target` are the rows that may be written; `changed` are the columns that an update writes; None for a delete. None when no row of others can be reached."""
+        """`target` are the rows that may be written; `changed` are the columns that an update writes; None for a delete. None when no row that must be spared can be reached."""
         if not self.tables.bound:
             return None
+        if changed is not None:
+            changed = changed - {self.tenant}  # it is only ever set to what it is
         nodes: list[tuple[Table, frozenset[str] | None]] = [(table, None if changed is None else frozenset(changed))]
         cascades: list[Cascade] = []
-        for number, (parent, columns) in enumerate(nodes):  # grows while it is read
-            for key in self._cascading(parent, columns):
+        for number, (parent, written) in enumerate(nodes):  # grows while it is read
+            for key in self._cascading(parent, written):
                 child, does = self.catalog.tables[key.table], key.on_delete if changed is None else key.on_update
                 goes_on = None
                 if does == "CASCADE" and child.access is Access.TENANT:
-                    node = (child, None if changed is None else frozenset(here for here, _ in key.pairs))
+                    columns = frozenset(here for here, _ in key.pairs) - {self.tenant}
+                    node = (child, None if changed is None else columns)
                     if node not in nodes:
                         nodes.append(node)
                     goes_on = nodes.index(node)
-                foreign = None if self._compares(key) else self.tables.foreign(child)
-                cascades.append(Cascade(key.name, key.table, number, key.pairs, goes_on, foreign))
-        if all(one.foreign is None for one in cascades):
+                spared = [] if self._compares(key) else [self.tables.foreign(child)]
+                if self._takes_away(key, None if changed is None else does):
+                    spared.append(self.tables.own(child))
+                for rows in spared or [None]:
+                    cascades.append(Cascade(key.name, key.table, number, key.pairs, goes_on, rows))
+        if all(one.spared is None for one in cascades):
             return None
         parents = {one.parent for one in cascades}
         cascades = [one if one.child in parents else replace(one, child=None) for one in cascades]
@@ -417,6 +433,11 @@ class WritePlanner:
         references = (target, *(self.tables.own(one) for one, _ in nodes[1:]))
         return Guard(Rows(references[0], where=where), references, tuple(keys), tuple(cascades))
 
+    def _takes_away(self, key: ForeignKey, on_update: str | None) -> bool:
+        """Whether the foreign key takes the organization from rows, in a delete (None) or by what it does on an update."""
+        does, columns = (key.on_delete, key.delete_columns) if on_update is None else (on_update, ())
+        return does in ("SET NULL", "SET DEFAULT") and self.tenant in (columns or [here for here, _ in key.pairs])
+
     def _cascading(self, table: Table, changed: frozenset[str] | None) -> Iterable[ForeignKey]:
         """The foreign keys to the table along which a delete, or a change of these columns, goes on."""
         for key in self.catalog.foreign_keys_to(table.reference):
@@ -424,6 +445,11 @@ class WritePlanner:
                 yield key
             if changed is not None and key.on_update and changed & {there for _, there in key.pairs}:
                 yield key
+
+
+def _generated(table: Table) -> set[str]:
+    """Columns that an update of others may change."""
+    return {one.name for one in table.columns.values() if one.has_default and not one.writable}
 
 
 def _is_empty(value: Fields) -> bool:

@@ -304,7 +304,7 @@ async def test_every_table_in_every_statement_is_scoped(pair: Pair) -> None:
         rf'\(SELECT \* FROM "public"\."({tables})" WHERE "organization_id" = \$\d+::int[48]( OFFSET 0)?\)'
         rf'|(UPDATE|DELETE FROM) "public"\."({tables})" AS t0\n *(SET .*\n)? *WHERE t0\."organization_id" = \$\d+::int[48]\b'
         rf'|INSERT INTO "public"\."({tables})" AS t0 \([^)]*"organization_id"[^)]*\)'
-        rf'|json_populate_recordset\(NULL::"public"\."({tables})", '
+        rf'|json_populate_record(?:set)?\(NULL::"public"\."({tables})", '
         rf'|EXISTS \(SELECT FROM \(SELECT \* FROM "public"\."({tables})" WHERE "organization_id" IS DISTINCT FROM \$\d+::int[48]\)'
     )
     texts = [pair.shop.Requests(pair.full.catalog, seed, failing=True).query() for seed in range(300)]
