@@ -203,6 +203,16 @@ def export_permissions(
     _end(report, as_json)
 
 
+@export.command("openapi")
+def export_openapi(
+    out: Annotated[Path | None, typer.Option(help="The file to write; else it is printed.")] = None,
+) -> None:
+    """Write what the local platform serves, as OpenAPI 3.1; a running one answers the same at /openapi.json."""
+    from automio.cli import openapi as command
+
+    _end(command.run(out), False)
+
+
 @app.command()
 def serve(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="platform.toml.")] = None,

@@ -30,19 +30,20 @@ from automio.local.cache import CacheService
 from automio.local.config import PlatformConfig
 from automio.local.notifications import Inbox
 from automio.local.plugins import PluginShelf
-from automio.local.requests import Answer, Refusal, Request
+from automio.local.requests import Answer, Refusal, Request, WrongMethod
 
 Handler = Callable[[Request, str], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What begins with `prefix`; `rest`: whether something follows it."""
+    """What begins with `prefix`; `rest`: whether something follows it, up to `end`."""
 
     method: str
     prefix: str
     rest: bool
     handler: Handler
+    end: str = ""
 
 
 class Companions:
@@ -63,7 +64,8 @@ class Companions:
             Route("GET", "/notifications", False, inbox.listing),
             Route("GET", "/plugins/plugins/get_list/", True, shelf.enabled),
             Route("GET", "/plugins/plugins/code/", True, shelf.plugin_code),
-            Route("GET", "/plugins/plugin-interfaces/", True, shelf.of_interface),
+            Route("GET", "/plugins/plugin-interfaces/", True, shelf.page, "/plugins"),
+            Route("GET", "/plugins/plugin-interfaces/", True, shelf.interface_code, "/code"),
         )
 
     def serves(self, path: str) -> bool:
@@ -71,20 +73,19 @@ class Companions:
         return any(_rest(route, path) is not None for route in self.routes)
 
     async def answer(self, request: Request) -> Answer:
-        """Status and JSON value; refusals included."""
+        """Status and JSON value; refusals included. Raises WrongMethod."""
         found = [(route, rest) for route in self.routes if (rest := _rest(route, request.path)) is not None]
         try:
             for route, rest in found:
                 if route.method == request.method:
                     return await route.handler(request, _decoded(rest))
-            methods = ", ".join(sorted({route.method for route, _ in found}))
-            raise Refusal(405, f"this address answers {methods} alone")
         except Refusal as refusal:
             return refusal.status, {"detail": refusal.detail}
         except (CacheUnavailable, LocalError) as error:
             return 503, {"detail": error.message}
         except CacheError as error:
             return 400, {"detail": error.message}
+        raise WrongMethod(", ".join(sorted({route.method for route, _ in found})))
 
     async def close(self) -> None:
         """Leave the cache's server; it stops with its last user."""
@@ -96,7 +97,8 @@ def _rest(route: Route, path: str) -> str | None:
         return "" if path in (route.prefix, f"{route.prefix}/") else None
     if not path.startswith(route.prefix):
         return None
-    return path.removeprefix(route.prefix).removesuffix("/")
+    rest = path.removeprefix(route.prefix).removesuffix("/")
+    return rest.removesuffix(route.end) if rest.endswith(route.end) else None
 
 
 def _decoded(text: str) -> str:

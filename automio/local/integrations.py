@@ -55,7 +55,7 @@ from automio.local.envelope import Reply, dump, envelope, mirrored
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
 from automio.local.multipart import NotMultipart, read_form
 from automio.local.provider import Answer, BadCall, Lane, Outgoing, Providers, outgoing
-from automio.local.requests import Gone, Refusal, read_body
+from automio.local.requests import Gone, Refusal, WrongMethod, read_body
 from automio.runtime.per_loop import PerLoop
 
 Scope = MutableMapping[str, Any]
@@ -63,6 +63,15 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PREFIX: Final = "/integrations"
+ROUTES: Final = {
+    "": "GET",
+    "get_connections": "GET",
+    "table_connections": "GET",
+    "call": "POST",
+    "parallel_call": "POST",
+    "parallel_call_for_connection": "POST",
+}
+"""What stands behind an integration's id, and the method that it takes."""
 KEPT_SECONDS: Final = 600.0
 KEPT_BYTES: Final = 64 * 1024 * 1024
 ALIVE_SECONDS: Final = 10.0
@@ -140,6 +149,9 @@ class IntegrationEndpoints:
             reply = await self._route(path, request, scope, receive, begin)
         except Refusal as refusal:
             reply = Reply(refusal.status, dump({"detail": refusal.detail}))
+        except WrongMethod as wrong:
+            body = dump({"detail": f"this answers {wrong.methods} alone"})
+            reply = Reply(405, body, headers={"Allow": wrong.methods.replace("GET", "GET, HEAD")})
         except Gone:
             return
         except Exception as error:
@@ -161,11 +173,11 @@ class IntegrationEndpoints:
     async def _route(self, path: str, request: Request, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         parts = [part for part in path.removeprefix(PREFIX).split("/") if part]
         name = parts[1] if len(parts) > 1 else ""
-        if len(parts) > 2 or name not in ("", "get_connections", "table_connections", *_POSTS):
+        if len(parts) > 2 or name not in ROUTES:
             raise Refusal(404, "nothing is served here")
-        allowed = "POST" if name in _POSTS else "GET"
+        allowed = ROUTES[name]
         if scope["method"] != allowed and not (scope["method"] == "HEAD" and allowed == "GET"):
-            raise Refusal(405, f"this answers {allowed} alone")
+            raise WrongMethod(allowed)
         if not parts:
             return self._page(request)
         integration = self._integrations.get(parts[0])
@@ -450,9 +462,6 @@ class _Loop:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.providers.close()
-
-
-_POSTS: Final = ("call", "parallel_call", "parallel_call_for_connection")
 
 
 # From the wire.

@@ -8,6 +8,7 @@
 | POST /v1/metadata, /v2/query, /v1/query   | the same                  | metadata and `run_sql` (hasura.py)                |
 | cache, tasks, notifications, plugins      | App-Token or Bearer       | the token's organization's: companions.py         |
 | [/api]/integrations/…                     | `Authorization: App-Token`| calls to providers: integrations.py               |
+| GET /openapi.json                         | any of these              | all of it, described: openapi.py                  |
 | GET /, /healthz                           | anybody                   | what is served; that the database answers         |
 
 Written on ASGI itself: between the socket and the engine stand a dictionary look-up for the route, one for the token and
@@ -60,7 +61,7 @@ from automio.local.config import PlatformConfig, Token
 from automio.local.hasura import ADMIN as QUERIES
 from automio.local.hasura import GRAPHQL as HASURA
 from automio.local.hasura import LEGACY, answer_admin, answer_graphql
-from automio.local.requests import Gone, Request, number, read_body
+from automio.local.requests import Gone, Request, WrongMethod, number, read_body
 
 if TYPE_CHECKING:
     from automio.engine.engine import Caller, Engine
@@ -77,16 +78,18 @@ _JSON = b"application/json; charset=utf-8"
 _HTML = b"text/html; charset=utf-8"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
+_EITHER = (b"app-token", b"bearer")
 _VERBS = ("insert_", "update_", "delete_")
 
 
 class Refused(Exception):
-    """An answer that ends the request: its status and JSON body."""
+    """An answer that ends the request: its status and JSON body; for a 405, the methods that would do."""
 
-    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+    def __init__(self, status: int, body: Mapping[str, Any], allow: str = "") -> None:
         super().__init__(status)
         self.status = status
         self.body = body
+        self.allow = allow
 
     @property
     def text(self) -> str:
@@ -114,6 +117,7 @@ class Platform:
             GATEWAY: ("POST", self._gateway),
             HASURA: ("POST", self._hasura),
             LEGACY: ("POST", self._hasura),
+            "/openapi.json": ("GET", self._description),
             "/healthz": ("GET", self._health),
             "/": ("GET", self._page),
             **dict.fromkeys(QUERIES, ("POST", self._query)),
@@ -161,6 +165,7 @@ class Platform:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         plain = _plain(path)
+        more: list[tuple[bytes, bytes]] = []
         companion = plain not in self.routes and self.companions.serves(_raw_path(scope))
         if not companion and f"{plain}/".startswith("/integrations/"):
             await self._integrations(plain, scope, receive, send)
@@ -172,15 +177,16 @@ class Platform:
             if handler is None:
                 raise Refused(404, {"error": f"nothing is served at {path}; GET / lists what is"})
             if scope["method"] != allowed and not (scope["method"] == "HEAD" and allowed == "GET"):
-                raise Refused(405, {"error": f"{path} answers {allowed} alone"})
+                raise Refused(405, {"error": f"{path} answers {allowed} alone"}, _allow(allowed))
             status, content_type, body = await handler(scope, receive)
         except Refused as refusal:
             status, content_type, body = refusal.status, _JSON, _dump(refusal.body)
+            more = _more(refusal.status, refusal.allow)
         except Gone:
             return
         except Exception as error:
             status, content_type, body = 500, _JSON, _dump(_failure(error, plain))
-        headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *more]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
@@ -193,7 +199,7 @@ class Platform:
                 self.integrations = IntegrationEndpoints(self.config)
         except Refused as refusal:
             body = _dump({"detail": refusal.body["error"]})
-            headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(body))]
+            headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(body)), *_more(refusal.status)]
             await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
             return
@@ -227,14 +233,21 @@ class Platform:
 
     async def _companion(self, path: str, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         headers = dict(scope["headers"])
-        token, _ = self._token(headers, (b"app-token", b"bearer"))
+        try:
+            token, _ = self._token(headers, _EITHER)
+        except Refused as refused:
+            raise Refused(refused.status, {"detail": refused.text}) from None
 
         async def read() -> dict[str, Any]:
             return await self._json(headers, receive, _companion_refusal)
 
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        request = Request(scope["method"], path, query, token.organization, token.apps, read)
-        status, value = await self.companions.answer(request)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        request = Request(method, path, query, token.organization, token.apps, read)
+        try:
+            status, value = await self.companions.answer(request)
+        except WrongMethod as wrong:
+            raise Refused(405, {"detail": f"this address answers {wrong.methods} alone"}, _allow(wrong.methods)) from None
         return status, _JSON, json.dumps(value, separators=(",", ":")).encode()
 
     async def close(self) -> None:
@@ -249,6 +262,16 @@ class Platform:
         except EngineError:
             return 503, _JSON, b'{"status":"the database does not answer"}'
         return 200, _JSON, b'{"status":"ok"}'
+
+    async def _description(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
+        headers = dict(scope["headers"])
+        if self.config.admin_secret is not None and b"x-hasura-admin-secret" in headers:
+            self._admit_admin(headers, 401)
+        else:
+            self._token(headers, _EITHER)
+        from automio.local.openapi import description
+
+        return 200, _JSON, _dump(description())
 
     async def _page(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         return 200, _HTML, page(self.config).encode()
@@ -326,6 +349,16 @@ class Platform:
 def _plain(path: str) -> str:
     """The path without the prefix /api and without a slash at its end: both generations of clients find the same."""
     return (path.removeprefix("/api") if path.startswith("/api/") else path).rstrip("/") or "/"
+
+
+def _allow(methods: str) -> str:
+    return methods.replace("GET", "GET, HEAD")
+
+
+def _more(status: int, allow: str = "") -> list[tuple[bytes, bytes]]:
+    """What HTTP wants beside a refusal: how to come in, which methods would do."""
+    found = [(b"www-authenticate", b"App-Token")] if status == 401 else []
+    return [*found, (b"allow", allow.encode())] if allow else found
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -475,6 +508,8 @@ def page(config: PlatformConfig) -> str:
 <td>the cache service (<code>CACHE_SERVICE_URL</code> is this address), task progress, notifications, plugins</td></tr>
 <tr><td><code>GET /api/integrations/</code></td>
 <td>the HTTP services that calls are passed to, and below it the calls; <code>Authorization: App-Token &lt;token&gt;</code></td></tr>
+<tr><td><code>GET /openapi.json</code></td>
+<td>all of this as OpenAPI; with a token, or the admin secret; <code>automio export openapi</code> writes it</td></tr>
 <tr><td><code>GET /healthz</code></td><td>that this process answers</td></tr>
 </table>
 <h2>Tokens of platform.toml</h2>

@@ -39,16 +39,11 @@ class PluginShelf:
             if plugin.enabled
         ]
 
-    async def of_interface(self, request: Request, rest: str) -> Answer:
-        namespace, _, what = rest.partition("/")
-        if what == "plugins":
-            return await self._page(request, namespace)
-        if what == "code":
-            found = next((plugin for plugin in self._of(request, namespace) if plugin.enabled), None)
-            if found is None:
-                raise Refusal(404, "no such plugin interface")
-            return 200, {"namespace": namespace, "code": await self._code(found.interface_path)}
-        raise Refusal(404, "nothing is served here")
+    async def interface_code(self, request: Request, namespace: str) -> Answer:
+        found = next((plugin for plugin in self._of(request, namespace) if plugin.enabled), None)
+        if found is None:
+            raise Refusal(404, "no such plugin interface")
+        return 200, {"namespace": namespace, "code": await self._code(found.interface_path)}
 
     async def plugin_code(self, request: Request, rest: str) -> Answer:
         namespace, _, integration = rest.partition("/")
@@ -64,7 +59,7 @@ class PluginShelf:
             return list(plugin.connection_ids)
         return self._connections.get((plugin.integration, plugin.organization), [])
 
-    async def _page(self, request: Request, namespace: str) -> Answer:
+    async def page(self, request: Request, namespace: str) -> Answer:
         number, size = _number(request, "page", 1, 10**9), _number(request, "per_page", 20, _LARGEST_PAGE)
         plugins = self._of(request, namespace)
         first = (number - 1) * size

@@ -20,6 +20,14 @@ class Refusal(Exception):
         self.detail = detail
 
 
+class WrongMethod(Exception):
+    """The address takes other methods."""
+
+    def __init__(self, methods: str) -> None:
+        super().__init__(methods)
+        self.methods = methods
+
+
 class Gone(Exception):
     """The client went away; nobody waits for an answer."""
 
