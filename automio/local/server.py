@@ -192,8 +192,8 @@ def _is_loopback(host: str) -> bool:
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens; port 0 picks a free one. Raises LocalError."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY where it says TCP, and nowhere else
     except OSError as exc:
         raise LocalError(f"{host} is not an address of this machine: {exc.strerror}") from exc
     with listener:
