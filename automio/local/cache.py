@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from automio.errors import CacheUnavailable, LocalError
-from automio.local.requests import Answer, Refusal, Request
+from automio.local.requests import Answer, Refusal, Request, whole
 from automio.local.valkey import Valkey
 from automio.runtime.cache_store import Space
 from automio.settings import Settings
@@ -68,7 +68,9 @@ class CacheService:
             raise Refusal(400, "`value` is missing")
         text, tags = _text(body["value"]), _tags(body.get("tags"))
         answer: dict[str, Any] = {"success": True, "key": key, "message": "Cache set successfully", "ttl": ttl}
-        if body.get("if_absent") is True:
+        if not isinstance(body.get("if_absent", False), bool):
+            raise Refusal(400, "`if_absent` is true or false")
+        if body.get("if_absent"):
             if tags:
                 raise Refusal(400, "`if_absent` and `tags` exclude each other")
             return 200, answer | {"created": await self._use(lambda store: store.set_if_absent(space, key, text, ttl))}
@@ -87,15 +89,15 @@ class CacheService:
 
     async def increment(self, request: Request, _: str) -> Answer:
         space, body = _space(request), await request.read()
-        key, ttl, by = _key(body.get("key")), _ttl(body.get("ttl")), body.get("by", 1)
-        if type(by) is not int or not -(2**63) <= by < 2**63:
+        key, ttl, by = _key(body.get("key")), _ttl(body.get("ttl")), whole(body.get("by", 1))
+        if by is None or not -(2**63) <= by < 2**63:
             raise Refusal(400, "`by` is a whole number of 64 bits")
         return 200, {"success": True, "value": await self._use(lambda store: store.increment(space, key, by, ttl))}
 
     async def set_progress(self, request: Request, task: str) -> Answer:
         body = await request.read()
-        progress, info, status = body.get("progress"), body.get("info", ""), body.get("status", "pending")
-        if type(progress) is not int or not 0 <= progress <= 100:
+        progress, info, status = whole(body.get("progress")), body.get("info", ""), body.get("status", "pending")
+        if progress is None or not 0 <= progress <= 100:
             raise Refusal(400, "`progress` is a whole number from 0 to 100")
         if not isinstance(info, str) or len(info) > _LONGEST_INFO:
             raise Refusal(400, f"`info` is a text of at most {_LONGEST_INFO} characters")
@@ -181,6 +183,7 @@ def _given_server(environment: Mapping[str, str]) -> Settings | None:
 def _space(request: Request) -> Space:
     kind = request.query.get("cache_type", "app")
     if kind == "org":
+        request.named_app()  # not needed, but no nonsense
         return Space("org", "", str(request.organization))
     if kind != "app":
         raise Refusal(400, "cache_type is app or org")

@@ -84,7 +84,7 @@ class Companions:
         except (CacheUnavailable, LocalError) as error:
             return 503, {"detail": error.message}
         except CacheError as error:
-            return 400, {"detail": error.message}
+            return 409, {"detail": error.message}  # what is kept there is something else
         raise WrongMethod(", ".join(sorted({route.method for route, _ in found})))
 
     async def close(self) -> None:

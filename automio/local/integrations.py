@@ -54,7 +54,7 @@ from automio.local.connections import (
 from automio.local.envelope import Reply, dump, envelope, mirrored
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
 from automio.local.multipart import NotMultipart, read_form
-from automio.local.provider import Answer, BadCall, Lane, Outgoing, Providers, outgoing
+from automio.local.provider import Answer, BadCall, Lane, Outgoing, Providers, check, outgoing
 from automio.local.requests import Gone, Refusal, WrongMethod, read_body
 from automio.runtime.per_loop import PerLoop
 
@@ -273,8 +273,14 @@ class IntegrationEndpoints:
         items = body.get("data_list")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise Refusal(400, "`data_list` is a list of objects")
-        shared = body.get("request_params") or {}
-        if not isinstance(shared, dict):
+        try:
+            check(body.get("method"), body.get("endpoint"), body.get("request_headers"))  # also where there is no item
+        except BadCall as fault:
+            raise Refusal(400, str(fault)) from None
+        if not isinstance(body.get("streaming"), bool | None):
+            raise Refusal(400, "`streaming` is true or false")
+        shared = body.get("request_params")
+        if not isinstance(shared, dict | None):
             raise Refusal(400, "`request_params` is an object")
         loop = self._loops.current()
         found: dict[tuple[Any, Any], ConnectionConfig] = {}
@@ -296,7 +302,7 @@ class IntegrationEndpoints:
                     integration,
                     connection,
                     body,
-                    {**shared, **(params or {})},
+                    {**(shared or {}), **(params or {})},
                     item.get("data"),
                     item.get("url_params"),
                 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
 
 _BARE = frozenset({"method", "endpoint"})
 
@@ -39,7 +40,7 @@ async def read_form(kind: str, body: bytes) -> tuple[dict[str, Any], list[tuple[
                 files.append((part.name, value, {"filename": part.filename, "content_type": what}))
             else:
                 fields[part.name] = _field(part.name, value)
-    except (ValueError, AssertionError, aiohttp.ClientError) as error:
+    except (ValueError, AssertionError, aiohttp.ClientError, HttpProcessingError) as error:
         raise NotMultipart(str(error)[:200] or "it is cut off") from None
     return fields, files
 

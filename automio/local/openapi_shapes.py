@@ -46,7 +46,7 @@ def several(items: Shape) -> Shape:
     return {"type": "array", "items": items}
 
 
-def fields(required: str = "", **properties: Shape) -> Shape:
+def fields(required: str = "", /, **properties: Shape) -> Shape:
     """An object; `required` names keys, parted by spaces, "*" all of them."""
     names = list(properties) if required == "*" else required.split()
     return {"type": "object", "properties": properties, **({"required": names} if names else {})}

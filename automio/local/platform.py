@@ -247,7 +247,9 @@ class Platform:
         try:
             status, value = await self.companions.answer(request)
         except WrongMethod as wrong:
-            raise Refused(405, {"detail": f"this address answers {wrong.methods} alone"}, _allow(wrong.methods)) from None
+            raise Refused(
+                405, {"detail": f"this address answers {wrong.methods} alone"}, _allow(wrong.methods)
+            ) from None
         return status, _JSON, json.dumps(value, separators=(",", ":")).encode()
 
     async def close(self) -> None:

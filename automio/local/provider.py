@@ -132,10 +132,8 @@ def outgoing(
     files: Sequence[tuple[str, Any, Mapping[str, Any]]] = (),
 ) -> Outgoing:
     """The request for one call. Raises BadCall."""
-    if method not in METHODS:
-        raise BadCall(f"`method` is one of {', '.join(sorted(METHODS))}")
+    sent = check(method, endpoint, headers)
     url = _url(integration.base_url, endpoint, url_params, params)
-    sent = _headers(headers)
     kind = next((value for name, value in sent.items() if name.lower() == "content-type"), "")
     body: bytes | None = None
     form: tuple[tuple[str, Any, Mapping[str, Any]], ...] | None = None
@@ -154,6 +152,15 @@ def outgoing(
     own = {name.lower() for name, _ in connection.headers}
     sent = {name: value for name, value in sent.items() if name.lower() not in own} | dict(connection.headers)
     return Outgoing(method, url, sent, body, form)
+
+
+def check(method: Any, endpoint: Any, headers: Any) -> dict[str, str]:
+    """What every call of a request shares; the headers as they are sent. Raises BadCall."""
+    if not isinstance(method, str) or method not in METHODS:
+        raise BadCall(f"`method` is one of {', '.join(sorted(METHODS))}")
+    if not isinstance(endpoint, str):
+        raise BadCall("`endpoint` is a path below the integration's base URL")
+    return _headers(headers)
 
 
 def _body(data: Any, kind: str) -> tuple[bytes, str]:
@@ -184,9 +191,7 @@ def _headers(headers: Any) -> dict[str, str]:
     return found
 
 
-def _url(base: str, endpoint: Any, url_params: Any, params: Any) -> URL:
-    if not isinstance(endpoint, str):
-        raise BadCall("`endpoint` is a path below the integration's base URL")
+def _url(base: str, endpoint: str, url_params: Any, params: Any) -> URL:
     if not isinstance(url_params, Mapping | None) or not isinstance(params, Mapping | None):
         raise BadCall("`url_params` and `params` are objects")
     pieces, names, query = _template(endpoint)

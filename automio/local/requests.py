@@ -49,6 +49,13 @@ async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], 
         parts.append(part)
 
 
+def whole(value: Any) -> int | None:
+    """The whole number that a JSON number is (5 and 5.0 are the same), None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
+
+
 def number(text: str) -> int | None:
     """The id that a URL or header names, None for what is no number of at most 18 digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
@@ -67,14 +74,19 @@ class Request:
 
     def app(self) -> int:
         """The app that the query or the token names. Raises Refusal."""
-        given = self.query.get("app_id")
-        if given is None:
+        app = self.named_app()
+        if app is None:
             if len(self.apps) == 1:
                 return next(iter(self.apps))
             raise Refusal(400, "this token opens several apps or none: say which by ?app_id=<APP_ID>")
-        app = number(given)
-        if app is None:
-            raise Refusal(400, "app_id is the number of an app")
         if app not in self.apps:
             raise Refusal(403, f"this token does not open app {app}")
+        return app
+
+    def named_app(self) -> int | None:
+        """The app that the query names, whosever it is. Raises Refusal."""
+        given = self.query.get("app_id")
+        app = None if given is None else number(given)
+        if given is not None and app is None:
+            raise Refusal(400, "app_id is the number of an app")
         return app

@@ -191,6 +191,8 @@ def test_the_app_is_the_tokens(served: Served) -> None:
         ("/set/", {"key": "k", "value": float("inf")}, 400),
         ("/set/", {"key": "k", "value": 1, "tags": "t"}, 400),
         ("/set/", {"key": "k", "value": 1, "tags": ["t"], "if_absent": True}, 400),
+        ("/set/", {"key": "k", "value": 1, "if_absent": 1}, 400),
+        ("/set/?cache_type=org&app_id=none", {"key": "k", "value": 1}, 400),
         ("/set/", {"key": "k", "value": "x" * 20000}, 413),
         ("/set/", [], 400),
         ("/increment/", {"key": "k", "by": 1.5}, 400),
@@ -209,6 +211,20 @@ def test_the_app_is_the_tokens(served: Served) -> None:
 def test_what_is_refused(served: Served, path: str, body: Any, status: int) -> None:
     found, answer = served.ask("POST", path, body)
     assert found == status and isinstance(answer["detail"], str)
+
+
+def test_a_whole_number_is_one_however_it_is_written(served: Served) -> None:
+    """JSON has one kind of number: 5.0 is five."""
+    assert served.ask("POST", "/increment/", {"key": "whole", "by": 5.0})[1]["value"] == 5
+    assert served.ask("POST", "/set-progress/whole/", {"progress": 40.0})[1]["progress"] == 40
+    for body in ({"key": "whole", "by": float("nan")}, {"key": "whole", "by": None}, {"key": "whole", "by": True}):
+        assert served.ask("POST", "/increment/", body)[0] == 400
+
+
+def test_counting_what_is_no_number_is_a_conflict(served: Served) -> None:
+    served.ask("POST", "/set/", {"key": "words", "value": "x"})
+    status, answer = served.ask("POST", "/increment/", {"key": "words"})
+    assert status == 409 and "not a number" in answer["detail"]
 
 
 def test_half_a_character_in_a_value_stays(served: Served) -> None:

@@ -185,6 +185,8 @@ async def test_what_is_anothers_looks_like_what_is_not_there(token: int, query: 
         ("/?page=0", None, 400),
         ("/shop/call/", [], 400),
         ("/shop/call/", {**CALL, "method": "TRACE"}, 400),
+        ("/shop/call/", {**CALL, "method": {}}, 400),
+        ("/shop/call/", {**CALL, "method": ["GET"]}, 400),
         ("/shop/call/", {**CALL, "endpoint": None}, 400),
         ("/shop/call/", {**CALL, "endpoint": "//elsewhere/"}, 400),
         ("/shop/call/", {**CALL, "endpoint": "http://elsewhere/"}, 400),
@@ -201,6 +203,11 @@ async def test_what_is_anothers_looks_like_what_is_not_there(token: int, query: 
         ("/shop/call/", {**CALL, "request_params": {"a": {"b": 1}}}, 400),
         ("/shop/call/?connection_id=11&connection_id=31", CALL, 400),
         ("/shop/parallel_call/", {**CALL}, 400),
+        ("/shop/parallel_call/", {"data_list": []}, 400),
+        ("/shop/parallel_call/", {**CALL, "data_list": [], "method": {}}, 400),
+        ("/shop/parallel_call/", {**CALL, "data_list": [], "request_params": False}, 400),
+        ("/shop/parallel_call/", {**CALL, "data_list": [], "request_headers": 1}, 400),
+        ("/shop/parallel_call/", {**CALL, "data_list": [], "streaming": "no"}, 400),
         ("/shop/parallel_call/", {**CALL, "data_list": [1]}, 400),
         ("/shop/parallel_call/", {**CALL, "data_list": [{"connection_id": {}}]}, 400),
         ("/shop/parallel_call/", {**CALL, "data_list": [{"connection_id": "11"}, {"connection_id": "21"}]}, 403),
@@ -276,6 +283,28 @@ async def test_files_go_out_as_a_form() -> None:
         "file": ["ü.bin", "image/png", b"\r\n--\xff\x00".hex()],
         "other": ["other", "application/octet-stream", ""],
     }
+
+
+async def test_a_form_that_is_none_is_refused() -> None:
+    """Found by schemathesis: a control character in a part's header was a 500."""
+
+    async def never(request: web.Request) -> web.StreamResponse:
+        raise AssertionError
+
+    bodies = [
+        b'--b\r\nContent-Disposition: form-data; name="\x13"\r\n\r\n1\r\n--b--\r\n',
+        b'--b\r\nContent-Disposition: form-data; name="a\r\n\r\n1\r\n--b--\r\n',
+        b"--b\r\n: \r\n\r\n1\r\n--b--\r\n",
+        b"--b\r\n\r\n1\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="method"\r\n\r\nGET',
+        b"\xff",
+        b"",
+    ]
+    headers = {"Authorization": "App-Token token-1", "Content-Type": "multipart/form-data; boundary=b"}
+    async with shop(never) as url, aiohttp.ClientSession(headers=headers) as session:
+        for body in bodies:
+            async with session.post(f"{url}/integrations/shop/call/", data=body) as answer:
+                assert (answer.status, list(await answer.json())) == (400, ["detail"]), body
 
 
 ANSWERS: list[tuple[str, bytes, Any]] = [
