@@ -258,6 +258,21 @@ def test_refused_credentials_are_raised_at_once(hub: Hub, hasura: API, app: Any,
     assert len(hub.upgrades) == 1
 
 
+@pytest.mark.parametrize("where", ["upgrade", "init"])
+def test_credentials_that_are_revoked_meanwhile_are_not_tried_for_ever(
+    hub: Hub, hasura: API, app: Any, where: str
+) -> None:
+    hub.add(row(1))
+    with subscribe(app.watch, {}) as answers:
+        assert numbers(next(answers)) == [1]
+        hub.refuse_upgrades = lambda: 401 if where == "upgrade" else 0
+        hub.on_init = lambda: 4401
+        hub.kill()
+        with pytest.raises(ProtocolError, match="401"):
+            next(answers)
+    assert len(hub.upgrades) == 2
+
+
 def test_a_connection_error_is_final(hub: Hub, hasura: API, app: Any) -> None:
     hub.on_init = lambda: "error"
     with subscribe(app.watch, {}) as answers, pytest.raises(ProtocolError, match="invalid token <hidden>"):

@@ -379,6 +379,48 @@ def test_down_is_told_or_declared(make: Any, server: Any, caplog: pytest.LogCapt
     api.app_cache.delete("k")
 
 
+def test_killed_while_many_count_and_back(make: Any, server: Any) -> None:
+    """An answer is a number that nobody else got, or a typed error; when the server is back the same API() goes on."""
+    api, lives, stop = make(), [set[int](), set[int]()], threading.Event()
+    life, wrong = [0], list[str]()
+    failed = [0]
+
+    def work() -> None:
+        while not stop.is_set():
+            mine = life[0]
+            try:
+                number = api.app_cache.increment("count")
+            except CacheUnavailable:
+                failed[0] += 1
+                time.sleep(0.01)
+                continue
+            except Exception as error:
+                wrong.append(repr(error))
+                return
+            if mine == life[0]:
+                if number in lives[mine]:
+                    wrong.append(f"{number} twice")
+                lives[mine].add(number)
+
+    api.app_cache.delete("count")
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    time.sleep(0.3)
+    server.stop()
+    time.sleep(0.2)
+    life[0] = 1  # the new server begins with nothing
+    server.start()
+    until = time.monotonic() + 20
+    while len(lives[1]) < 50 and time.monotonic() < until:
+        time.sleep(0.05)
+    stop.set()
+    for worker in workers:
+        worker.join(20)
+    assert wrong == [] and failed[0] and all(len(numbers) >= 50 for numbers in lives)
+    api.app_cache.delete("count")
+
+
 def test_wrong_credentials_and_addresses_are_told(make: Any, server: Any, backend: str) -> None:
     if backend == "service":
         with pytest.raises(CacheUnavailable, match=r"refused the token \(status 401\)") as fault:
