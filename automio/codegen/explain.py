@@ -69,6 +69,7 @@ _WORDS = {
     ValueRule.PK_COLUMN: "the key as an object: its {column} is taken out",
     ValueRule.ORDER_BY: "an order on {table}: one that ranks by rows of other organizations is refused",
     ValueRule.COLUMNS: "names of columns of {table}",
+    ValueRule.REPLACED: "names of columns of {table} to replace: a key that others refer to is none of them",
     ValueRule.CURSOR: "the cursor of a stream of {table}",
     ValueRule.INSERT: "rows for {table}: the organization is filled in, in related rows too; another one is refused",
     ValueRule.NESTED_INSERT: "related rows for {table}: the organization is filled in; another one is refused",
@@ -280,7 +281,12 @@ def _operation(document: DocumentNode) -> OperationDefinitionNode:
 def _explain(
     located: Located, queries: Queries, sdl: Sdl, config: CodegenConfig, findings: Findings, ours: bool
 ) -> list[Explanation]:
-    index = index_schema(sdl, roots=reached_roots([located], queries), tenant_column=config.tenant_column)
+    index = index_schema(
+        sdl,
+        roots=reached_roots([located], queries),
+        tenant_column=config.tenant_column,
+        references=config.references,
+    )
     schema = schema_of([located], queries, sdl)
     root = sdl.root_fields.get(located.operation.operation.value, {}).get(first_root(located.node, queries))
     app = split_app(root.named_type)[0] if root and ours else ""

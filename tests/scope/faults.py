@@ -226,8 +226,8 @@ FAULTS = (
     Fault(
         "updates",
         "scope/inputs.py",
-        'self.required_where(table, where, f"{place}.where")), *out])',
-        "where or nodes.obj()), *out])",
+        'scoped = self.required_where(table, where, f"{place}.where")',
+        "scoped = where or nodes.obj()",
     ),
     Fault(
         "updates_in_variable",
