@@ -47,7 +47,7 @@ def resolve(
     if not any(root.kind is RootKind.AGGREGATE and root.table == target.type for root in queries.values()):
         message = f"the schema has no aggregate over {target.type}, so references to it cannot be checked"
         return Fault(message, "Let the role aggregate this table, and `automio pull`.")
-    back = [r for r in target.relationships.values() if r.table == table.type]
+    back = [r for r in target.relationships.values() if r.table == table.type and r.name not in target.other]
     if declared.via:
         if any(r.name == declared.via for r in back):
             return declared
