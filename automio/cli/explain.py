@@ -181,6 +181,9 @@ def _lines(one: Explanation, sql: Sql | None) -> Iterator[Line]:
     yield Line(f"{one.scoped.kind} {one.name or 'without a name'} ({one.source})", "bold")
     yield from _part("sent", one.scoped.text.split("\n"))
     variables = [f"${name}: {type_}: {text}" for name, type_, said in one.variables for text in said]
+    if one.asked:
+        yield from _part("asked before", one.asked.split("\n"))
+        yield from _part("asked for", one.asked_for)
     yield from _part("variables", variables or ["none"])
     yield from _part("checked at each call", one.checks)
     yield from _part("why", [f"{reason.path}: {reason.text}" for reason in one.scoped.reasons] or [_nothing(one)])
@@ -218,6 +221,7 @@ def _data(one: Explanation, sql: Sql | None) -> dict[str, Any]:
         "source": one.source,
         "written": one.written,
         "sent": one.scoped.text,
+        "asked": {"query": one.asked, "for": one.asked_for} if one.asked else None,
         "variables": [{"name": name, "type": type_, "rules": said} for name, type_, said in one.variables],
         "checks": one.checks,
         "reasons": [{"path": reason.path, "text": reason.text} for reason in one.scoped.reasons],

@@ -2,7 +2,8 @@
 
 Hasura (metadata v3) compares what arrives with the listed documents by their parsed form, `__typename` left out, so what
 stands here must be what is sent: the scoped text, not the one in queries/. Each query is named after its function
-(`app_130.orders.find`): unique, as a collection demands, and telling where it is from.
+(`app_130.orders.find`): unique, as a collection demands, and telling where it is from. The query that checks foreign keys
+before a mutation stands behind it.
 
 Our queries are one collection; every other collection in the file, with its comments and layout, stays as it is, byte for
 byte (yaml_text.py). `!include`, which Hasura's CLI knows elsewhere, it does not know in query_collections.yaml, so all of
@@ -33,11 +34,11 @@ def collection(name: str, functions: Iterable[Function], app_ids: dict[str, str]
     if not listed:
         lines[-1] += " []"
     for function in listed:
-        text = function.operation.scoped.text
-        if function.app:
-            other = (app_ids or {}).get(function.app, function.app)
-            text = text.replace(f"app_{function.app}_", f"app_{other}_")
-        lines += [f"      - name: {scalar(function.name)}", *_literal(text)]
+        other = (app_ids or {}).get(function.app, function.app)
+        for name, text in ((function.name, function.operation.scoped.text), (f"{function.name} check", function.check)):
+            if function.app:
+                text = text.replace(f"app_{function.app}_", f"app_{other}_")
+            lines += [f"      - name: {scalar(name)}", *_literal(text)] if text else []
     return "\n".join(lines) + "\n"
 
 

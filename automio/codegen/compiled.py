@@ -30,6 +30,8 @@ from automio.codegen.sources import SourceFile
 from automio.dialect.index import OperationKind, SchemaIndex
 from automio.dialect.sdl import Sdl, type_name
 from automio.errors import Diagnostic
+from automio.scope.check import prepare
+from automio.scope.walk import ScopedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Function:
     operation: OperationIR
     located: Located | None
     """Where the user wrote it; None for a derived one."""
+    check: str = ""
+    """The query that is sent before it, "" when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +108,21 @@ def _package(
         context = Context(app, ground.schema, ground.index, ground.policy)
         for op in resolve([located], queries, context, findings):
             name = ".".join((package, *ground.places[located.name]))
-            functions[name] = Function(name, package, app, op, located)
+            functions[name] = Function(name, package, app, op, located, check_text(op.scoped, ground.index))
         if findings.errors:
             failed.append((located, tuple(findings.errors)))
     for op in ground.derived:
         if op.derived == "aggregate":
             op = with_choices(op, ground.schema, ground.index)
         name = f"{package}.{op.module}.{op.function}"
-        functions.setdefault(name, Function(name, package, app, op, None))
+        functions.setdefault(name, Function(name, package, app, op, None, check_text(op.scoped, ground.index)))
     reached = _reached_schema(sdl, functions.values(), set(ground.types))
     return Package(app, functions, tuple(failed), reached, ground.index)
+
+
+def check_text(scoped: ScopedDocument, index: SchemaIndex) -> str:
+    """The query that is sent before an operation, "" when there is none."""
+    return prepare(scoped.check, index).text if scoped.check else ""
 
 
 def _reached_schema(sdl: Sdl, functions: Iterable[Function], types: set[str]) -> GraphQLSchema:

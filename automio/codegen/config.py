@@ -26,6 +26,7 @@ known is a fault, since a misspelt key that is ignored looks like one that works
     nullable = ["total"]                    # columns that may be null whatever the schema says
     required = ["status"]                   # columns that never are: those of a view are nullable in the schema
     scalars = { status = "shop.Status" }    # the Python type of one column, as [scalars] has it for all of a type
+    references = { shop_id = "app_130_shops.id" }  # foreign keys, checked before a write; "… via orders" names the way back
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from automio.dialect.index import Reference
 from automio.dialect.names import RESERVED_MODULES, python_name, split_app
 from automio.dialect.scalars import SCALARS, Scalar
 from automio.errors import CodegenError, ConfigError, Diagnostic
@@ -48,11 +50,13 @@ DERIVED = (
 ).split()
 """Kinds of derived functions, as `[tables.X] derived` names them."""
 
+_TABLE_KEYS = ("derived", "model", "module", "names", "nullable", "references", "required", "scalars")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _HEADER = re.compile(r"""\s*\[{1,2}\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*\]""")
 _PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
+_REFERENCE = re.compile(r"\s*(\w+)\.(\w+)(?:\s+via\s+(\w+))?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class TableConfig:
     nullable: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     scalars: Mapping[str, Scalar] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    """Column -> where it leads; `via` is "" where the configuration leaves it to the schema."""
     places: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
     """Key (`names.orderId`, "" for the table itself) -> line, column and source line, for faults that only a schema shows."""
 
@@ -97,6 +103,11 @@ class CodegenConfig:
         if self.apps is not None and app not in self.apps:
             return ""
         return self.packages.get(app, f"app_{app}")
+
+    @property
+    def references(self) -> dict[str, Mapping[str, Reference]]:
+        """Table -> its declared foreign keys; {} where nothing is declared."""
+        return {name: table.references for name, table in self.tables.items() if table.references}
 
     def module_of(self, table: str) -> str:
         """The module that the project chose for a table, "" when it goes by rule."""
@@ -173,6 +184,9 @@ class _Reader:
             scalars={**SCALARS, **self.scalars(("scalars",), self.table(("scalars",), values))},
             tables=self.tables(self.table(("tables",), values)),
         )
+        for name in config.references if config.tenant_column is None else ():
+            message = "references are checked between organizations, and there are none: `enabled = false` in [tenancy]"
+            self.fault(("tables", name, "references"), message)
         used = [config.package, *packages.values(), *(f"app_{app}" for app in apps or () if app not in packages)]
         for name in sorted({name for name in used if name and used.count(name) > 1}):
             self.fault(("package",), f"two sets of tables go to the package {name!r}")
@@ -224,7 +238,7 @@ class _Reader:
             if not isinstance(value, dict):
                 self.wrong(place, "a table", value)
                 continue
-            self.known(place, value, ["derived", "model", "module", "names", "nullable", "required", "scalars"])
+            self.known(place, value, list(_TABLE_KEYS))
             model = self.text((*place, "model"), value, "")
             if model and not model.isidentifier():
                 self.fault((*place, "model"), f"{model!r} is not a Python class name")
@@ -240,6 +254,7 @@ class _Reader:
                 nullable=nullable,
                 required=required,
                 scalars=self.scalars((*place, "scalars"), self.table((*place, "scalars"), value)),
+                references=self.references((*place, "references"), value),
                 places=self.places_below(place),
             )
         modules = [(split_app(name)[0], table.module) for name, table in found.items() if table.module]
@@ -267,6 +282,19 @@ class _Reader:
                 self.fault((*place, column), f"two columns are called {wanted!r}")
             else:
                 found[column] = wanted
+        return found
+
+    def references(self, place: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Reference]:
+        """Column -> where it leads."""
+        found: dict[str, Reference] = {}
+        for column, written in self.table(place, values).items():
+            if not isinstance(written, str):
+                self.wrong((*place, column), "a string", written)
+            elif to := _REFERENCE.fullmatch(written):
+                found[column] = Reference(to[1], to[2], to[3] or "")
+            else:
+                hint = 'Write "table.column", or "table.column via relationship".'
+                self.fault((*place, column), f"{written!r} names no column of a table", hint)
         return found
 
     def places_below(self, place: tuple[str, ...]) -> dict[str, tuple[int, int, str]]:

@@ -29,7 +29,7 @@ from graphql import (
     type_from_ast,
 )
 
-from automio.codegen.compiled import compile_functions
+from automio.codegen.compiled import check_text, compile_functions
 from automio.codegen.config import CodegenConfig
 from automio.codegen.groundwork import policy_of
 from automio.codegen.operations import (
@@ -51,6 +51,7 @@ from automio.dialect.names import split_app
 from automio.dialect.read import index_schema
 from automio.dialect.sdl import Sdl, diagnostic
 from automio.errors import CodegenError, ConfigError
+from automio.scope.check import Given, Gives, Guard
 from automio.scope.reshape import Action, Step
 from automio.scope.rules import Missing, Rule, ValueRule
 from automio.scope.walk import ScopedDocument
@@ -69,6 +70,7 @@ _WORDS = {
     ValueRule.PK_COLUMN: "the key as an object: its {column} is taken out",
     ValueRule.ORDER_BY: "an order on {table}: one that ranks by rows of other organizations is refused",
     ValueRule.COLUMNS: "names of columns of {table}",
+    ValueRule.REPLACED: "names of columns of {table} to replace: a key that others refer to is none of them",
     ValueRule.CURSOR: "the cursor of a stream of {table}",
     ValueRule.INSERT: "rows for {table}: the organization is filled in, in related rows too; another one is refused",
     ValueRule.NESTED_INSERT: "related rows for {table}: the organization is filled in; another one is refused",
@@ -142,6 +144,19 @@ class Explanation:
         return [f"{rule.place}: {words(rule)}" for rule in self.scoped.rules if not rule.variable]
 
     @property
+    def asked(self) -> str:
+        """The query that is sent before it, "" when there is none."""
+        return check_text(self.scoped, self.index)
+
+    @property
+    def asked_for(self) -> list[str]:
+        """What that query is about."""
+        check = self.scoped.check
+        if check is None:
+            return []
+        return [*dict.fromkeys(given_words(one) for one in check.given), *map(guard_words, check.guards)]
+
+    @property
     def plan(self) -> list[str]:
         """What is done to the answer, in order; [] when it is returned as it comes."""
         return [step_words(step) for step in self.scoped.plan]
@@ -207,6 +222,23 @@ def words(rule: Rule) -> str:
     if rule.target and rule.variable and rule.target != rule.variable:
         more.append(f"sent as ${rule.target}")
     return "; ".join([text, *(part for part in more if part)])
+
+
+def given_words(given: Given) -> str:
+    """What is checked of one place that gives foreign keys, as a sentence without its end."""
+    source = f"${given.variable}" if given.variable else given.constant
+    if given.form is Gives.VALUE and given.new:
+        return f"{given.table}.{given.column}: {source} is a new row's, and may be referred to"
+    if given.form is Gives.VALUE:
+        return f"{given.table}.{given.column}: {source} must name a row of the organization"
+    return f"{given.table}: the foreign keys in {source} must name rows of the organization"
+
+
+def guard_words(guard: Guard) -> str:
+    """What is checked of rows that are deleted or get other keys, as a sentence without its end."""
+    needed = f", when {' or '.join(f'${name}' for name in guard.when)} changes a key" if guard.when else ""
+    rows = f"rows in ${guard.each} that get another key" if guard.each else "rows that are deleted or get another key"
+    return f"{guard.table}: no row of others may refer to the {rows} by {', '.join(guard.keys)}{needed}"
 
 
 def step_words(step: Step) -> str:
@@ -280,7 +312,12 @@ def _operation(document: DocumentNode) -> OperationDefinitionNode:
 def _explain(
     located: Located, queries: Queries, sdl: Sdl, config: CodegenConfig, findings: Findings, ours: bool
 ) -> list[Explanation]:
-    index = index_schema(sdl, roots=reached_roots([located], queries), tenant_column=config.tenant_column)
+    index = index_schema(
+        sdl,
+        roots=reached_roots([located], queries),
+        tenant_column=config.tenant_column,
+        references=config.references,
+    )
     schema = schema_of([located], queries, sdl)
     root = sdl.root_fields.get(located.operation.operation.value, {}).get(first_root(located.node, queries))
     app = split_app(root.named_type)[0] if root and ours else ""

@@ -237,6 +237,7 @@ class Renderer:
             ("dropped", scoped.dropped),
             ("plan", scoped.plan),
             ("cursor", op.cursor),
+            ("check", scoped.check),
         ):
             if given:
                 parts.append(f"{name}={_source(given, imports)}")
@@ -375,6 +376,7 @@ def _source(value: object, imports: Imports) -> str:
         ("automio.scope.values", ("Rule", "ValueRule", "Missing")),
         ("automio.scope.reshape", ("Step", "Action")),
         ("automio.scope.cursor", ("Cursor",)),
+        ("automio.scope.check", ("Check", "Given", "Gives", "Guard")),
     ):
         for name in names:
             if f"{name}(" in text or f"{name}." in text:

@@ -45,7 +45,8 @@ def lay_groundwork(
 ) -> Groundwork:
     """`types`: row types of the app that get derived functions. Raises CodegenError when the schema cannot be read."""
     roots = reached_roots(operations, queries)
-    index = index_schema(sdl, roots=roots, tables=types, tenant_column=config.tenant_column)
+    column = config.tenant_column
+    index = index_schema(sdl, roots=roots, tables=types, tenant_column=column, references=config.references)
     index = with_names(index, config)
     policy = policy_of(config, index)
     tables = tuple(table for table in index.tables.values() if table.app == app)

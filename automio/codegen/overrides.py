@@ -1,11 +1,12 @@
 """What `[tables."x"]` in codegen.toml changes of a table: names, nullability, scalars. Called by groundwork.py and package.py.
 
-SchemaIndex, CodegenConfig -> SchemaIndex; schema slice, scalars -> scalars. Three rules:
+SchemaIndex, CodegenConfig -> SchemaIndex; schema slice, scalars -> scalars. Four rules:
 - Names are facts: they go into the index, and with it into the generated package, since the run time maps keys back.
 - Nullability is the answer's alone. `required` is for what the schema cannot know (a column of a view is always nullable
   there), `nullable` for what may be missing whatever it says. What is sent is the server's to judge.
 - A scalar of one column holds in models and in rows that are written. A filter compares by the column's own type, which
   all columns of that type share.
+- A reference says where a foreign key leads. It is a fact, too: the checks before a write rest on it.
 A column that the table hasn't got is a fault, with the place in codegen.toml. A table that no operation reaches isn't read,
 so only its name is looked at.
 """
@@ -27,6 +28,7 @@ from graphql import (
 
 from automio.codegen.config import CodegenConfig, TableConfig
 from automio.dialect.index import InputKind, SchemaIndex, Table
+from automio.dialect.references import Fault, resolve
 from automio.dialect.scalars import Scalar
 from automio.dialect.sdl import Sdl
 from automio.errors import Diagnostic
@@ -80,6 +82,40 @@ def unknown_columns(tables: Iterable[Table], config: CodegenConfig) -> list[Diag
                 hint = "Choose a name that no column, relationship or aggregate has."
                 found.append(_fault(config, table.type, f"names.{name}", message, hint))
     return found
+
+
+def unknown_references(index: SchemaIndex, sdl: Sdl, config: CodegenConfig) -> list[Diagnostic]:
+    """A fault for each declared reference of these tables that the schema cannot hold."""
+    found: list[Diagnostic] = []
+    for name in sorted(config.references.keys() & index.tables.keys()):
+        for column, declared in config.references[name].items():
+            fault = resolve(
+                index.tables[name],
+                column,
+                declared,
+                index.tables,
+                index.roots.get("query", {}),
+                index.tenant_column or "",
+            )
+            if isinstance(fault, Fault):
+                known = sdl.definitions if fault.of == declared.table else fault.known
+                hint = fault.hint or _hint(fault.of, known)
+                found.append(_fault(config, name, f"references.{column}", fault.message, hint))
+    return found
+
+
+def referenced(sdl: Sdl, names: Iterable[str], config: CodegenConfig) -> list[str]:
+    """The tables that references lead to from what these names of the schema reach, and from there."""
+    names, found = list(names), dict[str, None]()
+    while config.references:
+        reached = sdl.reach([*names, *found])
+        more = [
+            to.table for name in sorted(config.references.keys() & reached) for to in config.references[name].values()
+        ]
+        if found.keys() >= set(more):
+            break
+        found |= dict.fromkeys(more)
+    return list(found)
 
 
 def adjust(schema: GraphQLSchema, index: SchemaIndex, config: CodegenConfig) -> dict[str, Scalar]:

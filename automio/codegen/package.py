@@ -30,7 +30,7 @@ from automio.codegen.operations import (
     reached_roots,
     resolve,
 )
-from automio.codegen.overrides import adjust, unknown_columns
+from automio.codegen.overrides import adjust, referenced, unknown_columns, unknown_references
 from automio.codegen.sources import SourceFile
 from automio.codegen.write import MARKER
 from automio.dialect.index import SchemaIndex, Table
@@ -69,11 +69,12 @@ class Package:
         """The names of the schema that compilation starts from; what it reads is what these reach."""
         reached = reached_roots(self.operations, self.queries)
         fields = [self.sdl.root_fields.get(kind, {}).get(name) for kind, names in reached.items() for name in names]
-        return [
+        names = [
             *(name for root in fields if root for name in references(root.span.body)),
             *(type_name(d.type) for located in self.operations for d in located.operation.variable_definitions or ()),
             *self.tables,
         ]
+        return [*names, *referenced(self.sdl, names, self.config)]
 
     def sources(self) -> list[SourceFile]:
         """The files of the operations and of the fragments that these files spread, in the order of their paths."""
@@ -96,6 +97,7 @@ class Package:
         context = Context(self.app, schema, index, ground.policy)
         resolved = resolve(self.operations, self.queries, context, self.findings)
         self.findings.errors += unknown_columns(index.tables.values(), self.config)
+        self.findings.errors += unknown_references(index, self.sdl, self.config)
         if self.findings.errors:
             return {}
         self.report_collisions(ground.tables, ground.modules)

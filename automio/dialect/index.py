@@ -32,6 +32,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from automio.dialect.names import split_app, word
@@ -104,6 +105,15 @@ class Relationship:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a column declared as a foreign key leads: `key` of a row of `table`. `via` is the array relationship back from there."""
+
+    table: str
+    key: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """A root field. `table` is the row type, "" for OTHER. `arguments` maps names to GraphQL type text."""
 
@@ -153,6 +163,8 @@ class Table:
     description: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     """Python names that the project chose itself for columns and relationships; the others go by rule."""
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    """Column -> where it leads, for columns that the project declared to be foreign keys. The schema doesn't tell."""
 
     def is_tenant(self, column: str) -> bool:
         """True when rows of this table belong to one organization."""
@@ -204,6 +216,21 @@ class SchemaIndex:
             )
         return self.tables[table].is_tenant(self.tenant_column)
 
+    def referring(self, table: str) -> list[tuple[str, Reference]]:
+        """The declared references to a table: (the table that refers, where from there), in the order of names."""
+        return [
+            (name, to) for name, found in self.tables.items() for to in found.references.values() if to.table == table
+        ]
+
+    @cached_property
+    def referred(self) -> Mapping[str, frozenset[str]]:
+        """Table -> its columns that declared references lead to; {} where none are declared."""
+        found: dict[str, frozenset[str]] = {}
+        for table in self.tables.values():
+            for to in table.references.values():
+                found[to.table] = found.get(to.table, frozenset()) | {to.key}
+        return found
+
     def facts(self) -> str:
         """The index as compact JSON text, deterministic: what a generated package carries. `from_facts` reads it back."""
         tables = {
@@ -215,6 +242,7 @@ class SchemaIndex:
                 "primary_key": list(table.primary_key),
                 "constraints": {name: list(columns) for name, columns in table.constraints.items()},
                 **({"names": dict(table.names)} if table.names else {}),
+                **({"references": _plain(table.references)} if table.references else {}),
             }
             for table in sorted(self.tables.values(), key=lambda t: t.type)
         }
@@ -258,6 +286,10 @@ class SchemaIndex:
         )
 
 
+def _plain(references: Mapping[str, Reference]) -> dict[str, list[str]]:
+    return {column: [to.table, to.key, to.via] for column, to in references.items()}
+
+
 def _table(type_: str, facts: Mapping[str, Any]) -> Table:
     app, name = split_app(type_)
     return Table(
@@ -273,4 +305,5 @@ def _table(type_: str, facts: Mapping[str, Any]) -> Table:
         primary_key=tuple(facts["primary_key"]),
         constraints={constraint: tuple(columns) for constraint, columns in facts["constraints"].items()},
         names=facts.get("names", {}),
+        references={column: Reference(*to) for column, to in facts.get("references", {}).items()},
     )

@@ -25,6 +25,7 @@ from automio.dialect.index import (
     Input,
     InputKind,
     OperationKind,
+    Reference,
     Relationship,
     Root,
     RootKind,
@@ -32,6 +33,7 @@ from automio.dialect.index import (
     Table,
 )
 from automio.dialect.names import snake_case, split_app, word
+from automio.dialect.references import resolve
 from automio.dialect.sdl import Sdl, type_text
 
 _LIST_ARGUMENTS = frozenset({"where", "order_by", "limit", "offset", "distinct_on"})
@@ -45,13 +47,15 @@ def index_schema(
     roots: Mapping[OperationKind, Iterable[str]] | None = None,
     tables: Iterable[str] = (),
     tenant_column: str | None = "organization_id",
+    references: Mapping[str, Mapping[str, Reference]] | None = None,
 ) -> SchemaIndex:
     """The tables that the named root fields and row types touch, and all that relationships lead to from there.
 
-    `roots` None means every table of the schema. Unknown names are left out (validation reports them, with a place).
-    Raises CodegenError when a definition on the way cannot be parsed.
+    `roots` None means every table of the schema. `references`: table -> column -> where it leads, as the project declares
+    it; these tables are read too, and what the schema cannot hold of it is left out. Unknown names are left out
+    (validation reports them, with a place). Raises CodegenError when a definition on the way cannot be parsed.
     """
-    return _Reader(sdl).read(roots, tables, tenant_column)
+    return _Reader(sdl).read(roots, tables, tenant_column, references or {})
 
 
 class _Reader:
@@ -69,6 +73,7 @@ class _Reader:
         wanted: Mapping[OperationKind, Iterable[str]] | None,
         tables: Iterable[str],
         tenant_column: str | None,
+        references: Mapping[str, Mapping[str, Reference]],
     ) -> SchemaIndex:
         asked: dict[OperationKind, list[str]] = {
             kind: list(fields if wanted is None else wanted.get(kind, ()))
@@ -88,12 +93,16 @@ class _Reader:
                 table = found[name] = self.table(name)
                 queue += [r.table for r in table.relationships.values()]
                 queue += table.aggregates.values()
+                if name in references:
+                    queue += [to.table for to in references[name].values() if self.is_row(to.table)]
         for kind, name in [place for table in found for place in self.places(table)]:
             roots[kind][name] = self.root(kind, name)
         found = {name: self.with_ordered(table) for name, table in found.items()}
         for table in found.values():
             self.read_inputs(table, roots)
         found = {name: self.with_hidden(table, tenant_column) for name, table in found.items()}
+        if references and tenant_column is not None:
+            found = _with_references(found, roots.get("query", {}), tenant_column, references)
         return SchemaIndex(
             tables=dict(sorted(found.items())),
             roots={kind: dict(sorted(fields.items())) for kind, fields in sorted(roots.items())},
@@ -369,6 +378,24 @@ class _Reader:
     def add(self, text: str, kind: InputKind, table: str) -> None:
         name = text.strip("[]!")
         self.inputs.setdefault(name, Input(name, kind, table))
+
+
+def _with_references(
+    tables: Mapping[str, Table],
+    queries: Mapping[str, Root],
+    tenant_column: str,
+    references: Mapping[str, Mapping[str, Reference]],
+) -> dict[str, Table]:
+    """The tables, each with its declared references as far as the schema can hold them."""
+    found = dict(tables)
+    for name in tables.keys() & references.keys():
+        resolved = {
+            column: resolve(tables[name], column, to, tables, queries, tenant_column)
+            for column, to in sorted(references[name].items())
+        }
+        held = {column: to for column, to in resolved.items() if isinstance(to, Reference)}
+        found[name] = replace(tables[name], references=held)
+    return found
 
 
 def _argument_kind(root: RootKind, argument: str) -> InputKind | None:

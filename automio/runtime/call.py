@@ -20,6 +20,7 @@ from automio.scope.rules import Rule, retarget
 if TYPE_CHECKING:
     from automio.dialect.index import OperationKind, SchemaIndex
     from automio.runtime.decode import Decoder
+    from automio.scope.check import Check, Prepared
     from automio.scope.cursor import Cursor
 
 T = TypeVar("T")
@@ -102,6 +103,8 @@ class BoundOperation:
     """("app_130_", "app_131_") when another installation is called: names of constraints in values change too."""
     cursor: Cursor | None = None
     """Of a stream: how it goes on after a lost connection."""
+    check: BoundCheck | None = field(default=None, repr=False)
+    """What must hold before a mutation is sent, where the project declared foreign keys."""
     sends_name: bool = True
     """False for a document sent as written whose caller gave no operation name."""
 
@@ -109,6 +112,25 @@ class BoundOperation:
     def needs_organization(self) -> bool:
         """False only where the schema has no organizations at all."""
         return self.index is None or self.index.tenant_column is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundCheck:
+    """The question before a mutation: its text as an operation of its own, and what turns variables into it."""
+
+    operation: BoundOperation
+    prepared: Prepared
+
+
+def bind_check(check: Check | None, index: SchemaIndex, app: str, table: str, source: str) -> BoundCheck | None:
+    """The check of one installation, None for an operation that has none."""
+    if check is None:
+        return None
+    from automio.scope.check import prepare
+
+    prepared = prepare(check, index)
+    text = prepared.text
+    return BoundCheck(BoundOperation(check.name, "query", text, app, table, f"{source}, check of references"), prepared)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +155,7 @@ class Operation(Generic[T]):
     dropped: frozenset[str] = field(default=frozenset(), repr=False)
     plan: ReshapePlan = field(default=(), repr=False)
     cursor: Cursor | None = field(default=None, repr=False)
+    check: Check | None = field(default=None, repr=False)
     repeat: Repeat = Repeat.WHEN_SAFE
     _bound: dict[str, BoundOperation] = field(default_factory=dict, init=False, repr=False)
     _decoder: list[Decoder[T]] = field(default_factory=list, init=False, repr=False)
@@ -148,6 +171,8 @@ class Operation(Generic[T]):
         own = self.facts.app
         moved = bool(own) and app_id != own
         renamed = (f"app_{own}_", f"app_{app_id}_") if moved else None
+        index = self.facts.index(app_id)
+        check = self.check.moved(*renamed) if self.check and renamed else self.check
         return BoundOperation(
             name=self.name,
             kind=self.kind,
@@ -155,13 +180,14 @@ class Operation(Generic[T]):
             app=app_id,
             table=self.table,
             source=self.source,
-            index=self.facts.index(app_id),
+            index=index,
             scope_variable=self.scope_variable,
             rules=retarget(self.rules, *renamed) if renamed else self.rules,
             dropped=self.dropped,
             plan=self.plan,
             renamed=renamed,
             cursor=self.cursor,
+            check=bind_check(check, index, app_id, self.table, self.source),
         )
 
     @property

@@ -334,6 +334,10 @@ class Client:
         return str(wanted)
 
     def _send(self, operation: ScopedOperation) -> Awaitable[Reply]:
+        if operation.operation.check is not None:
+            from automio.runtime.asking import ask_first
+
+            return ask_first(self._sessions.current(), operation)
         return self._sessions.current().send(operation)
 
     async def aclose(self) -> None:

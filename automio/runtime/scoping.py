@@ -6,7 +6,8 @@ call are the values: the rules of scope/values.py, then the organization itself,
 the caller can stand in its place.
 
 Only this module makes a ScopedOperation, and `Transport.send` takes nothing else, so an unscoped operation does not
-type-check; the seal refuses one at run time too. Three kinds are let through without an organization, each by name:
+type-check; the seal refuses one at run time too. Besides, `question` makes the one that is asked before a mutation: its
+text is composed in scope/check.py and gives numbers only. Three kinds are let through without an organization, each by name:
 the schema's introspection (it shows no rows), a document for the gateway of a caller without an organization (the server
 binds it to the token's), and a document inside all_organizations().
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from automio.dialect.index import SchemaIndex
 from automio.dialect.scalars import SCALARS
@@ -24,6 +25,9 @@ from automio.request import UNSET
 from automio.runtime.call import BoundOperation, Call, Reach, Repeat
 from automio.scope.rules import ValueRule
 from automio.scope.values import apply_rules, check_organization
+
+if TYPE_CHECKING:
+    from automio.scope.check import Asked
 
 _SEAL: Final = object()
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -129,6 +133,19 @@ def introspection(text: str, name: str, app: str, table: str) -> ScopedOperation
     """The schema's own description: no row is in it, so it needs no organization. `text` comes from graphql-core."""
     operation = BoundOperation(name=name, kind="query", text=text, app=app, table=table, source="introspection")
     return ScopedOperation(_SEAL, operation, {}, None, Repeat.WHEN_SAFE, _NO_HEADERS)
+
+
+def question(operation: ScopedOperation) -> tuple[ScopedOperation, Asked] | None:
+    """What is asked before a mutation, with its headers and in its organization; None when nothing has to be."""
+    check = operation.operation.check
+    if check is None:
+        return None
+    asked = check.prepared.ask(operation.variables, operation.organization)
+    if asked is None:
+        return None
+    repeat = Repeat.NEVER if operation.repeat is Repeat.NEVER else Repeat.WHEN_SAFE
+    sent = ScopedOperation(_SEAL, check.operation, asked.variables, operation.organization, repeat, operation.headers)
+    return sent, asked
 
 
 def _rename_constraints(operation: BoundOperation, variables: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphql import (
+    EnumValueNode,
     IntValueNode,
     ListValueNode,
     NullValueNode,
@@ -25,8 +26,11 @@ from graphql import (
 from automio.dialect.index import SchemaIndex, Table
 from automio.dialect.names import word
 from automio.scope import nodes, refusals
+from automio.scope.check import Gives
+from automio.scope.integrity import Integrity
 from automio.scope.policy import Policy
 from automio.scope.rules import Missing, ValueRule
+from automio.scope.turning import names_one
 from automio.scope.variables import Variables
 
 
@@ -47,6 +51,7 @@ class Inputs:
         self.variables = variables
         self.reasons: dict[Reason, None] = {}
         self.tables: dict[str, None] = {}
+        self.integrity = Integrity(index, variables)
 
     def table(self, name: str) -> Table:
         self.tables[name] = None
@@ -315,7 +320,9 @@ class Inputs:
         if isinstance(node, VariableNode):
             if self.index.is_tenant(table):
                 self.reason(place, f"the organization is filled in: {table} (in the variable's value)")
-            return self.variables.turned(node, ValueRule.INSERT, table, Missing.REFUSE, place, not_null=True)
+            turned = self.variables.turned(node, ValueRule.INSERT, table, Missing.REFUSE, place, not_null=True)
+            self.integrity.whole(Gives.ROWS, table, turned)
+            return turned
         if isinstance(node, ListValueNode):
             return nodes.array(self.insert(table, value, place) for value in node.values)
         if isinstance(node, NullValueNode):
@@ -331,6 +338,7 @@ class Inputs:
                 self.own_organization(value, at, Missing.KEEP)
             elif key in facts.columns:
                 out.append(nodes.entry(key, self.plain(value)))
+                self.integrity.value(table, key, out[-1].value, new=True)
             elif key in facts.relationships and key not in facts.other:
                 out.append(nodes.entry(key, self.nested_insert(facts.relationships[key].table, value, at)))
             else:
@@ -359,8 +367,11 @@ class Inputs:
         self.table(table)
         if isinstance(node, VariableNode):
             self.reason(place, f"the organization is filled in: {table} (in the variable's value)")
-            return self.variables.turned(node, ValueRule.NESTED_INSERT, table, Missing.KEEP, place)
+            turned = self.variables.turned(node, ValueRule.NESTED_INSERT, table, Missing.KEEP, place)
+            self.integrity.whole(Gives.NESTED, table, turned)
+            return turned
         out: list[ObjectFieldNode] = []
+        outer, self.integrity.new = self.integrity.new, not self.replaces(node)
         for key, value, at in self.members(node, place):
             if key == "data":
                 out.append(nodes.entry(key, self.insert(table, value, at)))
@@ -368,7 +379,13 @@ class Inputs:
                 out.append(nodes.entry(key, self.on_conflict(table, value, at)))
             else:
                 raise refusals.broken(f"a nested insert has no field {key!r}", at)
+        self.integrity.new = outer
         return nodes.obj(out)
+
+    def replaces(self, node: ValueNode) -> bool:
+        """Whether a nested insert says what happens to rows that exist. A null says nothing, but a variable may."""
+        members = node.fields if isinstance(node, ObjectValueNode) else ()
+        return any(word(m.name.value) == "on_conflict" and not isinstance(m.value, NullValueNode) for m in members)
 
     def on_conflict(self, table: str, node: ValueNode, place: str) -> ValueNode:
         if isinstance(node, NullValueNode):
@@ -383,7 +400,7 @@ class Inputs:
             if key == "where":
                 where = value
             elif word(key) == "update_columns":
-                out.append(nodes.entry(key, self.columns(table, value, at)))
+                out.append(nodes.entry(key, self.replaced(table, value, at)))
             elif key == "constraint":
                 out.append(nodes.entry(key, self.plain(value)))
             else:
@@ -391,11 +408,26 @@ class Inputs:
         scoped = self.where(table, where, f"{place}.where", Missing.REFUSE)
         return nodes.obj([*out, nodes.entry("where", scoped)] if scoped is not None else out)
 
+    def replaced(self, table: str, node: ValueNode, place: str) -> ValueNode:
+        """Columns that an upsert replaces: never a key that others refer to."""
+        keys = self.integrity.keys.get(table)
+        if not keys:
+            return self.columns(table, node, place)
+        if isinstance(node, VariableNode):
+            return self.variables.turned(node, ValueRule.REPLACED, table, Missing.KEEP, place)
+        if isinstance(node, ListValueNode):
+            return nodes.array(self.replaced(table, value, place) for value in node.values)
+        if isinstance(node, EnumValueNode) and names_one(node.value, keys):
+            raise refusals.unchecked_upsert(place)
+        return self.plain(node)
+
     def set(self, table: str, node: ValueNode, place: str) -> ValueNode:
         if isinstance(node, NullValueNode):
             return node
         if isinstance(node, VariableNode):
-            return self.variables.turned(node, ValueRule.SET, table, Missing.KEEP, place)
+            turned = self.variables.turned(node, ValueRule.SET, table, Missing.KEEP, place)
+            self.integrity.whole(Gives.SET, table, turned)
+            return turned
         facts = self.table(table)
         column = self.index.tenant_column if self.index.is_tenant(table) else None
         out: list[ObjectFieldNode] = []
@@ -408,6 +440,7 @@ class Inputs:
                 out.append(nodes.entry(key, self.organization(table, at)))
             else:
                 out.append(nodes.entry(key, self.plain(value)))
+                self.integrity.value(table, key, out[-1].value)
         return nodes.obj(out)
 
     def operator(self, table: str, node: ValueNode, place: str) -> ValueNode:
@@ -423,6 +456,8 @@ class Inputs:
                 raise self.refuse_field(table, key, at)
             if key == self.index.tenant_column:
                 raise refusals.cannot_be_changed(at)
+            if key in facts.references:
+                raise refusals.unchecked_operator(at)
             out.append(nodes.entry(key, self.plain(value)))
         return nodes.obj(out)
 
@@ -435,7 +470,9 @@ class Inputs:
         if isinstance(node, VariableNode):
             if self.index.is_tenant(table):
                 self.reason(place, f"only rows of the organization are changed: {table} (in the variable's value)")
-            return self.variables.turned(node, ValueRule.UPDATES, table, Missing.REFUSE, place, not_null=True)
+            turned = self.variables.turned(node, ValueRule.UPDATES, table, Missing.REFUSE, place, not_null=True)
+            self.integrity.updates(table, turned)
+            return turned
         if isinstance(node, ListValueNode):
             return nodes.array(self.updates(table, value, place) for value in node.values)
         where: ValueNode | None = None
@@ -447,7 +484,9 @@ class Inputs:
                 out.append(nodes.entry(key, self.change(table, key, value, at)))
             else:
                 raise refusals.broken(f"an update has no field {key!r}", at)
-        return nodes.obj([nodes.entry("where", self.required_where(table, where, f"{place}.where")), *out])
+        scoped = self.required_where(table, where, f"{place}.where")
+        self.integrity.update(table, scoped, [change.value for change in out])
+        return nodes.obj([nodes.entry("where", scoped), *out])
 
     # Keys.
 

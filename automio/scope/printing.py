@@ -51,6 +51,22 @@ def print_document(document: DocumentNode) -> str:
         return print_ast(document)
 
 
+def print_value(node: ValueNode) -> str:
+    """The text of a value, on one line where it has no block strings."""
+    try:
+        return _value(node)
+    except _Other:
+        return print_ast(node)
+
+
+def print_definition(node: VariableDefinitionNode) -> str:
+    """The text of a variable's definition, `$id: uuid!`."""
+    try:
+        return _variable(node)
+    except _Other:
+        return print_ast(node)
+
+
 def _definition(node: DefinitionNode) -> str:
     if getattr(node, "description", None):
         raise _Other

@@ -13,6 +13,7 @@ caller did not write. Codes group them:
 | AUTOMIO-206 | a function, computed field, action or remote field |
 | AUTOMIO-207 | a filter, key or change that would be missing, null or empty |
 | AUTOMIO-208 | the document is broken, or says something that the schema index doesn't know |
+| AUTOMIO-209 | a change of a foreign key, or of a key that others refer to, that cannot be checked before it is sent |
 """
 
 from __future__ import annotations
@@ -123,6 +124,23 @@ def no_change(names: Iterable[str]) -> ScopeError:
 
 def unset_inside(path: str = "") -> ScopeError:
     return ScopeError("UNSET inside a filter", path=path, code="AUTOMIO-207", hint="Leave the key out instead.")
+
+
+def unchecked(what: str, path: str = "") -> ScopeError:
+    return ScopeError(
+        f"{what} cannot be checked before it is sent",
+        path=path,
+        code="AUTOMIO-209",
+        hint="Read the row and give the new value in _set.",
+    )
+
+
+def unchecked_operator(path: str = "") -> ScopeError:
+    return unchecked("an operator on a foreign key", path)
+
+
+def unchecked_upsert(path: str = "") -> ScopeError:
+    return unchecked("an upsert that replaces a key which other rows refer to", path)
 
 
 def broken(message: str, path: str = "", *, hint: str | None = None) -> ScopeError:

@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 
-class _Printed(Enum):
+class Printed(Enum):
+    """An enum whose `repr` is Python source."""
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
 
 
-class ValueRule(_Printed):
+class ValueRule(Printed):
     """What kind of value it is. `T` is the rule's table."""
 
     AS_IS = "as_is"
@@ -48,6 +50,8 @@ class ValueRule(_Printed):
     """An order on T, or a list: never through a relationship to tenant rows."""
     COLUMNS = "columns"
     """Names of columns of T."""
+    REPLACED = "replaced"
+    """Names of columns of T that an upsert replaces: a key that others refer to is none of them."""
     CURSOR = "cursor"
     """A stream's cursor on T."""
     INSERT = "insert"
@@ -66,7 +70,7 @@ class ValueRule(_Printed):
     """Equal to the organization, or null or absent where `missing` allows it."""
 
 
-class Missing(_Printed):
+class Missing(Printed):
     """What an absent value and a null become."""
 
     KEEP = "keep"

@@ -43,6 +43,12 @@ def python_fields(table: Table) -> dict[str, str]:
     return map_python_names([*table.columns, *table.relationships, *table.aggregates], table.names)
 
 
+def names_one(name: Any, columns: Iterable[str]) -> bool:
+    """Whether an enum value of column names means one of the columns; naming conventions write it in several ways."""
+    wanted = str(name).replace("_", "").lower()
+    return any(column.replace("_", "").lower() == wanted for column in columns)
+
+
 class _Role(Enum):
     COLUMN = 1
     RELATIONSHIP = 2
@@ -301,6 +307,14 @@ class Turning:
                 out[field[1]] = inner
         return out
 
+    def replaced(self, table: str, value: Any) -> Any:
+        """Columns that an upsert replaces: never a key that others refer to."""
+        out = self.columns(table, value)
+        keys = self.index.referred.get(table)
+        if keys and any(names_one(name, keys) for name in (out if type(out) is list else [out])):
+            raise refusals.unchecked_upsert()
+        return out
+
     def cursor(self, table: str, value: Any) -> Any:
         if type(value) is list or type(value) is tuple:
             return [self.cursor(table, inner) for inner in value]
@@ -382,7 +396,10 @@ class Turning:
             if key == "where":
                 where = {} if inner is None else inner
             elif word(key) == "update_columns":
-                out[key] = self.columns(table, inner)
+                try:
+                    out[key] = self.replaced(table, inner)
+                except ScopeError as error:
+                    raise _at(key, error) from None
             elif key == "constraint":
                 out[key] = inner
             else:
@@ -407,6 +424,10 @@ class Turning:
         out = self.named(table, value)
         if self.organization_of(table) in out:
             raise refusals.cannot_be_changed(f".{self.column}")
+        if references := self.index.tables[table].references:
+            for column in out:
+                if column in references:
+                    raise refusals.unchecked_operator(f".{column}")
         return out
 
     def updates(self, table: str, value: Any) -> Any:

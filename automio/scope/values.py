@@ -156,6 +156,7 @@ _HANDLERS: dict[ValueRule, Callable[[Turning, Rule, Any], Any]] = {
     ValueRule.PK_COLUMN: lambda call, rule, value: call.pk_column(rule.table, rule.column, value),
     ValueRule.ORDER_BY: lambda call, rule, value: call.order_by(rule.table, value),
     ValueRule.COLUMNS: lambda call, rule, value: call.columns(rule.table, value),
+    ValueRule.REPLACED: lambda call, rule, value: call.replaced(rule.table, value),
     ValueRule.CURSOR: lambda call, rule, value: call.cursor(rule.table, value),
     ValueRule.INSERT: lambda call, rule, value: call.insert(rule.table, value),
     ValueRule.NESTED_INSERT: lambda call, rule, value: call.nested_insert(rule.table, value),

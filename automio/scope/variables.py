@@ -43,6 +43,7 @@ _EXPECTED = {
 
 
 _OWN = ValueRule.OWN_ORGANIZATION
+_NAMES = (ValueRule.COLUMNS, ValueRule.REPLACED)
 _INTEGERS = ("Int", "bigint", "smallint")
 
 
@@ -151,6 +152,10 @@ class Variables:
             entry.as_is = self.target_name(node.name.value, entry, "")
         return node if entry.as_is == node.name.value else nodes.variable(entry.as_is)
 
+    def default_of(self, sent: str) -> str:
+        """The default that the server fills in for a variable that is sent unchanged, as JSON text; "" for none."""
+        return next((entry.default for entry in self.entries.values() if entry.as_is == sent), "")
+
     def checked(self, node: VariableNode, kind: ValueRule, missing: Missing) -> VariableNode:
         """The value goes through unchanged after a check."""
         if not self.is_organization(node):
@@ -227,7 +232,7 @@ class Variables:
                 definitions.append(_definition(entry.definition, entry.as_is))
             definitions += [
                 # Names of columns come out as they went in, and the default makes a nullable variable fit where null doesn't.
-                _definition(entry.definition, t.name, None if treatment.kind is ValueRule.COLUMNS else t.type)
+                _definition(entry.definition, t.name, None if treatment.kind in _NAMES else t.type)
                 for treatment, t in entry.targets.items()
             ]
             rules += self.rules_of(name, entry)

@@ -47,6 +47,7 @@ from automio.dialect.index import OperationKind, Root, RootKind, SchemaIndex
 from automio.dialect.names import word
 from automio.errors import ScopeError
 from automio.scope import nodes, refusals
+from automio.scope.check import Check
 from automio.scope.document import Chosen, choose
 from automio.scope.inputs import Inputs, Reason
 from automio.scope.policy import Policy
@@ -95,7 +96,8 @@ class ScopedDocument:
     `document` holds the chosen operation and the fragments it reaches, `text` is its print. `scope_variable` is the
     non-null variable that carries the organization, None when nothing needs it. `rules` turn the caller's variables,
     `dropped` are those that are not sent any more, `plan` turns the answer back. `tables` are the row types that are
-    touched, the root's first. `reasons` say what was changed and why.
+    touched, the root's first. `reasons` say what was changed and why. `check` is what must hold before a mutation is sent,
+    None when there is nothing to ask.
     """
 
     document: DocumentNode
@@ -108,6 +110,7 @@ class ScopedDocument:
     plan: ReshapePlan
     tables: tuple[str, ...]
     reasons: tuple[Reason, ...]
+    check: Check | None = None
 
 
 def scope_document(
@@ -171,6 +174,7 @@ class _Walk:
             plan=tuple(dict.fromkeys(steps)),
             tables=tuple(self.inputs.tables),
             reasons=tuple(self.inputs.reasons),
+            check=self.inputs.integrity.finish(operation.name.value if operation.name else "", definitions),
         )
 
     # Selections.
@@ -499,13 +503,18 @@ class _Walk:
             self.keys_of(root, node, at)
             return list(node.arguments or ())
         out: list[ArgumentNode] = []
+        where: ValueNode | None = None
+        integrity = self.inputs.integrity
         if root.kind in (RootKind.UPDATE, RootKind.DELETE):
             where = self.inputs.required_where(table, given.pop("where", None), f"{at}.where")
             out.append(nodes.argument("where", where))
         for name, value in given.items():
             place = f"{at}.{name}"
             if name in ("objects", "object"):
+                integrity.path = f"$.selectionSet.{root.name}.args.{name}"
+                integrity.new = given.keys().isdisjoint(("on_conflict", "onConflict"))
                 rewritten = self.inputs.insert(table, value, place)
+                integrity.path = "$"
             elif word(name) == "on_conflict":
                 rewritten = self.inputs.on_conflict(table, value, place)
             elif name == "updates":
@@ -518,6 +527,10 @@ class _Walk:
             else:
                 raise refusals.broken(f"{root.name} has no argument {name!r}", at)
             out.append(nodes.argument(name, rewritten))
+        if where is not None and root.kind is RootKind.DELETE:
+            integrity.delete(table, where)
+        elif where is not None:
+            integrity.update(table, where, [argument.value for argument in out if argument.name.value.startswith("_")])
         return out
 
     def write_by_pk(self, root: Root, node: FieldNode, at: str) -> tuple[FieldNode, Steps]:
@@ -536,7 +549,12 @@ class _Walk:
                 nodes.argument(name, self.inputs.change(root.table, name, value, f"{at}.{name}"))
                 for name, value in given.items()
             ]
-        where = nodes.argument("where", self.inputs.key_filter(root.table, keys, at))
+        exact = self.inputs.key_filter(root.table, keys, at)
+        where = nodes.argument("where", exact)
+        if root.kind is RootKind.DELETE_BY_PK:
+            self.inputs.integrity.delete(root.table, exact)
+        else:
+            self.inputs.integrity.update(root.table, exact, [argument.value for argument in out])
         row, below = self.inside(Position(Place.ROW, root.table), node, at)
         assert row.selection_set is not None
         returning = FieldNode(

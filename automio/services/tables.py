@@ -21,11 +21,11 @@ from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
-from automio.dialect.index import OperationKind, SchemaIndex
+from automio.dialect.index import OperationKind, Reference, SchemaIndex
 from automio.dialect.names import split_app
 from automio.errors import GraphQLErrors, ScopeError
 from automio.request import UNSET, GraphQLError, GraphQLRequest, GraphQLResponse, Unset
-from automio.runtime.call import BoundOperation, Call, Reach, Repeat, registered_facts
+from automio.runtime.call import BoundOperation, Call, Reach, Repeat, bind_check, registered_facts
 from automio.runtime.client import Client, run_sync
 from automio.runtime.decode import decode_document, graphql_errors
 from automio.runtime.scoping import introspection
@@ -244,12 +244,13 @@ class Tables:
         index = await self._index(kind, roots, app or guessed_app, table or guessed_table)
         found, cursor = resumable(scope_document(document, index, operation_name=operation_name), index)
         first_app, first_table = split_app(found.tables[0]) if found.tables else (guessed_app, guessed_table)
+        app, table = app or first_app or _text(self._client.settings.app_id), table or first_table
         return BoundOperation(
             name=found.name or "",
             kind=found.kind,
             text=found.text,
-            app=app or first_app or _text(self._client.settings.app_id),
-            table=table or first_table,
+            app=app,
+            table=table,
             source=AD_HOC,
             index=index,
             scope_variable=found.scope_variable,
@@ -257,6 +258,7 @@ class Tables:
             dropped=found.dropped,
             plan=found.plan,
             cursor=cursor,
+            check=bind_check(found.check, index, app, table, AD_HOC),
             sends_name=found.name is not None,
         )
 
@@ -272,7 +274,8 @@ class Tables:
 
         sdl = await self._schema(app if self._client.settings.hasura_graphql_endpoint is None else "", table)
         known = names & sdl.root_fields.get(kind, {}).keys()
-        return index_schema(sdl, roots={kind: known}, tenant_column=self._tenant_column())
+        column, references = self._tenant_column(), self._references(app)
+        return index_schema(sdl, roots={kind: known}, tenant_column=column, references=references)
 
     def _compiled(self, app: str) -> list[SchemaIndex]:
         """Indexes of imported packages that may know an app's tables, the app's own first."""
@@ -283,6 +286,11 @@ class Tables:
         if len(apps) == 1 and app and app == _text(self._client.settings.app_id):
             return [apps[0].index(app)]
         return []
+
+    def _references(self, app: str) -> dict[str, Mapping[str, Reference]]:
+        """Table -> its foreign keys as imported packages declare them: the server's schema doesn't tell."""
+        indexes = [*(facts.index() for facts in registered_facts().values()), *self._compiled(app)]
+        return {name: table.references for index in indexes for name, table in index.tables.items() if table.references}
 
     def _tenant_column(self) -> str:
         """The column that the imported packages were generated with, when they agree on one."""

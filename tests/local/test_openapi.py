@@ -124,7 +124,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield platform.url
 
 
-def _ask(url: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, http.client.HTTPMessage]:
+def _ask(
+    url: str, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[int, Any, http.client.HTTPMessage]:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
     try:
         data = None if body is None else json.dumps(body)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, build_schema
 
-from automio.dialect.index import SchemaIndex
+from automio.dialect.index import Reference, SchemaIndex
 from automio.dialect.read import index_schema
 from automio.dialect.sdl import Sdl
 
@@ -46,7 +46,15 @@ def schema_of(case: Path) -> GraphQLSchema:
 def index_of(case: Path) -> SchemaIndex:
     """What the walk knows of it."""
     options = load(case / "case.json", {})
-    return _indexed(options.get("schema", SCHEMA.name), options.get("tenant_column", "organization_id"))
+    name, column = options.get("schema", SCHEMA.name), options.get("tenant_column", "organization_id")
+    if "references" not in options:
+        return _indexed(name, column)
+    references = {
+        table: {from_: Reference(*to, "") for from_, to in columns.items()}
+        for table, columns in options["references"].items()
+    }
+    sdl = Sdl.read([(name, (GOLDEN / name).read_text())])
+    return index_schema(sdl, tenant_column=column, references=references)
 
 
 @cache

@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCOPE = ("tests/scope/test_invariants.py", "tests/scope")
 RUNTIME = ("tests/runtime/test_tables.py", "tests/runtime/test_contexts.py", "tests/runtime/test_calls.py")
+CHECK = ("tests/runtime/test_asking.py", "tests/tenancy/test_references.py")
 ENGINE = ("tests/engine/test_tenancy.py", "tests/engine/test_engine.py")
 _LEFT_OUT = "not (test_golden or test_scoped_documents_can_be_scoped_again or test_faults) or error_"
 """What compares text; the refusals among it stay."""
@@ -226,8 +227,8 @@ FAULTS = (
     Fault(
         "updates",
         "scope/inputs.py",
-        'self.required_where(table, where, f"{place}.where")), *out])',
-        "where or nodes.obj()), *out])",
+        'scoped = self.required_where(table, where, f"{place}.where")',
+        "scoped = where or nodes.obj()",
     ),
     Fault(
         "updates_in_variable",
@@ -312,6 +313,37 @@ FAULTS = (
         RUNTIME,
     ),
     Fault("thread_gets_the_default", "runtime/client.py", "_overrides.count", "(0 and _overrides.count)", RUNTIME),
+    # The check before a mutation, towards a server that has no second lock.
+    Fault("check_skipped", "runtime/asking.py", "asking = question(operation)", "asking = None", CHECK),
+    Fault(
+        "check_counts_keys_of_all",
+        "scope/check.py",
+        'where = f"{{_and: [{{{column}: {{_eq: {organization}}}}}, {{{key}: {{_in: ${part.variable}}}}}]}}"',
+        'where = f"{{{key}: {{_in: ${part.variable}}}}}"',
+        CHECK,
+    ),
+    Fault(
+        "check_forgets_rows_of_nobody",
+        "scope/check.py",
+        'yield f"{{{to.via}: {{{column}: {{_is_null: true}}}}}}"',
+        "continue",
+        CHECK,
+    ),
+    Fault("check_merges_conditions", "scope/check.py", "{{_or: [{theirs}]}}", "{{_and: [{theirs}]}}", CHECK),
+    Fault(
+        "check_looks_at_rows_of_all",
+        "scope/check.py",
+        "else guard.where}",
+        "else '{}'}",
+        CHECK,
+    ),
+    Fault(
+        "check_trusts_keys_of_upserts",
+        "scope/walk.py",
+        'integrity.new = given.keys().isdisjoint(("on_conflict", "onConflict"))',
+        "integrity.new = True",
+        CHECK,
+    ),
     # The second lock.
     Fault(
         "engine_lock", "engine/filter.py", "return self.bound and table.access is Access.TENANT", "return False", ENGINE

@@ -2,8 +2,9 @@
 
 In:  document.graphql, whose first line names the rules it stands for (`# tenancy: 5.4.2`; rules.md lists them); optional
      variables.json, answer.json (what a server says to the scoped document), case.json: {schema: a file beside the shared
-     schema.graphql, organization, operation, scope_variable, policy, tenant_column, python_names}.
-Out: scoped.graphql, rules.txt (rules, dropped, plan, tables, reasons), sent.json, reshaped.json; or refusal.txt alone.
+     schema.graphql, organization, operation, scope_variable, policy, tenant_column, python_names, references}.
+Out: scoped.graphql, rules.txt (rules, dropped, plan, tables, reasons), sent.json, check.txt (what is asked
+     before a mutation), reshaped.json; or refusal.txt alone.
 
 Beyond the text: the scoped document must be valid for the schema, and the sent variables must fit its definitions.
 """
@@ -19,6 +20,7 @@ from graphql import GraphQLSchema, parse, print_ast, validate
 from graphql.execution.values import get_variable_values
 
 from automio.errors import ScopeError
+from automio.scope.check import Asked, prepare
 from automio.scope.policy import Policy
 from automio.scope.reshape import reshape
 from automio.scope.values import all_rows, apply_rules
@@ -34,13 +36,13 @@ def test_case(name: str, update_golden: bool) -> None:
     case = GOLDEN / name
     found = outcome(case)
     if update_golden:
-        for old in ("scoped.graphql", "rules.txt", "sent.json", "reshaped.json", "refusal.txt"):
+        for old in ("scoped.graphql", "rules.txt", "sent.json", "check.txt", "reshaped.json", "refusal.txt"):
             (case / old).unlink(missing_ok=True)
         for file, text in found.items():
             (case / file).write_text(text)
     written = {
         file: (case / file).read_text()
-        for file in ("scoped.graphql", "rules.txt", "sent.json", "reshaped.json", "refusal.txt")
+        for file in ("scoped.graphql", "rules.txt", "sent.json", "check.txt", "reshaped.json", "refusal.txt")
         if (case / file).exists()
     }
     assert normal(found) == normal(written)
@@ -76,6 +78,12 @@ def outcome(case: Path) -> dict[str, str]:
         "rules.txt": describe(scoped),
         "sent.json": json.dumps(sent, indent=2, ensure_ascii=False) + "\n",
     }
+    if scoped.check is not None:
+        prepared = prepare(scoped.check, index)
+        asked = prepared.ask(sent, organization)
+        if asked is not None:
+            check_asked(schema, prepared.text, asked.variables)
+        found["check.txt"] = f"{prepared.text}\n{describe_asked(asked)}"
     if (case / "answer.json").exists():
         answer = reshape(load(case / "answer.json", {}), scoped.plan, organization)
         found["reshaped.json"] = json.dumps(answer, indent=2) + "\n"
@@ -90,6 +98,24 @@ def check_valid(schema: GraphQLSchema, scoped: ScopedDocument, sent: dict[str, A
     if isinstance(coerced, list):
         assert coerced == []
     assert set(sent) <= {definition.variable.name.value for definition in definitions}
+
+
+def check_asked(schema: GraphQLSchema, text: str, variables: dict[str, Any]) -> None:
+    document = parse(text)
+    assert validate(schema, document) == []
+    definitions = document.definitions[0].variable_definitions  # pyright: ignore
+    assert isinstance(get_variable_values(schema, definitions, variables), dict)
+    names = {definition.variable.name.value for definition in definitions}
+    assert set(variables) <= names
+
+
+def describe_asked(asked: Asked | None) -> str:
+    if asked is None:
+        return "not asked\n"
+    lines = ["variables", *(f"  {name}: {json.dumps(value)}" for name, value in asked.variables.items())]
+    for alias, (number, places) in asked.counts.items():
+        lines += [f"{alias} must count {number}", *(f"  {table} {path}" for table, path in places)]
+    return "\n".join([*lines, *(f"{alias} must count 0: {table}" for alias, table in asked.guarded.items())]) + "\n"
 
 
 def describe(scoped: ScopedDocument) -> str:
