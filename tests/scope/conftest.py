@@ -50,7 +50,7 @@ def index_of(case: Path) -> SchemaIndex:
     if "references" not in options:
         return _indexed(name, column)
     references = {
-        table: {from_: Reference(*to, "") for from_, to in columns.items()}
+        table: {from_: Reference(to[0], to[1], "") for from_, to in columns.items()}
         for table, columns in options["references"].items()
     }
     sdl = Sdl.read([(name, (GOLDEN / name).read_text())])
