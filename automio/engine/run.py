@@ -150,7 +150,10 @@ class Database:
     async def run(self, program: Program, binders: Sequence[Sequence[Binder]], context: Context) -> list[Sequence[Any]]:
         """What each step returned, in order. Refusal on a fault; then nothing of a transaction is kept."""
         steps = program.steps
-        ready = [_bound_ahead(step, bind_all, context) for step, bind_all in zip(steps, binders, strict=True)]
+        if program.transaction:
+            ready = [_bound_ahead(step, bind_all, context) for step, bind_all in zip(steps, binders, strict=True)]
+        else:
+            ready = [[bind(context) for bind in binders[0]]]
         try:
             if not program.transaction:
                 row = await self._pool.fetchrow(steps[0].statement.text, *ready[0])
