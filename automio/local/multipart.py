@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,16 +31,18 @@ async def read_form(kind: str, body: bytes) -> tuple[dict[str, Any], list[tuple[
     content.feed_data(body)
     content.feed_eof()
     try:
-        reader = aiohttp.MultipartReader({"Content-Type": kind}, content)
-        while (part := await reader.next()) is not None:
-            if not isinstance(part, aiohttp.BodyPartReader) or part.name is None:
-                raise NotMultipart("a part has no name")
-            value = bytes(await part.read(decode=True))
-            if part.filename is not None:
-                what = part.headers.get("Content-Type", "application/octet-stream")
-                files.append((part.name, value, {"filename": part.filename, "content_type": what}))
-            else:
-                fields[part.name] = _field(part.name, value)
+        with warnings.catch_warnings():  # aiohttp warns of a header that it cannot read, and takes it for none
+            warnings.simplefilter("ignore", RuntimeWarning)
+            reader = aiohttp.MultipartReader({"Content-Type": kind}, content)
+            while (part := await reader.next()) is not None:
+                if not isinstance(part, aiohttp.BodyPartReader) or part.name is None:
+                    raise NotMultipart("a part has no name")
+                value = bytes(await part.read(decode=True))
+                if part.filename is not None:
+                    what = part.headers.get("Content-Type", "application/octet-stream")
+                    files.append((part.name, value, {"filename": part.filename, "content_type": what}))
+                else:
+                    fields[part.name] = _field(part.name, value)
     except (ValueError, AssertionError, aiohttp.ClientError, HttpProcessingError) as error:
         raise NotMultipart(str(error)[:200] or "it is cut off") from None
     return fields, files
