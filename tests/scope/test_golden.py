@@ -104,7 +104,7 @@ def check_asked(schema: GraphQLSchema, text: str, variables: dict[str, Any]) -> 
     document = parse(text)
     assert validate(schema, document) == []
     definitions = document.definitions[0].variable_definitions  # pyright: ignore
-    assert isinstance(get_variable_values(schema, definitions, variables), dict)
+    assert not isinstance(get_variable_values(schema, definitions, variables), list)
     names = {definition.variable.name.value for definition in definitions}
     assert set(variables) <= names
 
