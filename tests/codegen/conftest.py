@@ -11,13 +11,19 @@ import pytest
 CASES = Path(__file__).resolve().parent.parent / "golden" / "codegen"
 
 
+def schema_of(case: Path) -> Path:
+    """The schema of a golden case: its own, else that of the scope cases."""
+    own = case / "schema.graphql"
+    return own if own.exists() else CASES.parent / "scope" / "schema.graphql"
+
+
 def lay_out(case: Path, root: Path) -> Path:
-    """A project of a case: `schema.graphql` -> schema/, other .graphql -> queries/, `project/` as it is. Gives codegen.toml."""
+    """A project of a case: its schema -> schema/, other .graphql -> queries/, `project/` as it is. Gives codegen.toml."""
     (root / "schema").mkdir(parents=True)
     (root / "queries").mkdir()
     if (case / "project").is_dir():
         shutil.copytree(case / "project", root, dirs_exist_ok=True)
-    for path in sorted(case.glob("*.graphql")):
+    for path in sorted({*case.glob("*.graphql"), schema_of(case)}):
         shutil.copy(path, root / ("schema" if path.name == "schema.graphql" else "queries") / path.name)
     config = root / "codegen.toml"
     config.write_bytes((case / "codegen.toml").read_bytes() if (case / "codegen.toml").exists() else b"")

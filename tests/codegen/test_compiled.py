@@ -22,6 +22,8 @@ from automio.runtime import call
 from automio.runtime.call import Operation
 from automio.scope.values import apply_rules
 
+from .conftest import schema_of
+
 CASES = Path(__file__).resolve().parent.parent / "golden" / "codegen"
 GOOD = sorted(path.parent.name for path in CASES.glob("*/expected"))
 ORDER = "00000000-0000-0000-0000-000000000001"
@@ -53,7 +55,7 @@ def all_operations(root: Path, load: Any) -> Iterator[Operation[Any]]:
 
 @pytest.mark.parametrize("case", GOOD)
 def test_every_document_is_valid(case: str, packages: Path, load: Any) -> None:
-    schema = build_schema((CASES / case / "schema.graphql").read_text(), assume_valid_sdl=True)
+    schema = build_schema(schema_of(CASES / case).read_text(), assume_valid_sdl=True)
     found = list(all_operations(packages / case, load))
     for operation in found:
         text = operation.bound(operation.facts.app).text

@@ -19,6 +19,8 @@ from automio.codegen.groundwork import lay_groundwork, tables_by_app
 from automio.codegen.operations import Queries
 from automio.dialect.sdl import Sdl
 
+from .conftest import schema_of
+
 CASES = Path(__file__).resolve().parent.parent / "golden" / "codegen"
 WITHOUT_ORGANIZATIONS = 'package = "shop"\n[tenancy]\nenabled = false\n'
 
@@ -42,7 +44,7 @@ def test_golden_cases(case: str, tmp_path: Path) -> None:
     config = tmp_path / "codegen.toml"
     given = CASES / case / "codegen.toml"
     config.write_text(given.read_text() if given.exists() else "")
-    check((CASES / case / "schema.graphql").read_text(), config)
+    check(schema_of(CASES / case).read_text(), config)
 
 
 @pytest.mark.parametrize("name", ["carnet_de_bord", "intuition", "learn_dotnet_todo", "learn_go"])
