@@ -154,7 +154,7 @@ class Packages:
             return ((app, here(app)) for app in apps)
         from automio.codegen.processes import shared
 
-        files_of = {app: self.package(app, queries, operations).parts().sources for app in apps}
+        files_of = {app: tuple(file.path for file in self.package(app, queries, operations).sources()) for app in apps}
         project = (self.config, self.sources, replace(self.cache, last=None))
         return shared(apps, here, _outcome, _prepare, (project, files_of))
 

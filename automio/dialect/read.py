@@ -225,7 +225,6 @@ class _Reader:
 
     def mutation_kind(self, arguments: Mapping[str, str], named: str, text: str) -> RootKind:
         names = {word(name) for name in arguments}
-        is_row = not text.startswith("[") and self.is_row(named)
         for argument, kind in (
             ("objects", RootKind.INSERT),
             ("object", RootKind.INSERT_ONE),
@@ -238,6 +237,7 @@ class _Reader:
             if self.is_row(named):  # a write by filter answers with a response: rows come from a function
                 return RootKind.OTHER
             return RootKind.DELETE if names == {"where"} else RootKind.UPDATE
+        is_row = not text.startswith("[") and self.is_row(named)
         return RootKind.DELETE_BY_PK if is_row and self.are_keys(arguments, named) else RootKind.OTHER
 
     def are_keys(self, arguments: Mapping[str, str], row: str) -> bool:

@@ -55,7 +55,7 @@ from automio.local.envelope import Reply, dump, envelope, mirrored
 from automio.local.integration_config import ConnectionConfig, IntegrationConfig
 from automio.local.multipart import NotMultipart, read_form
 from automio.local.provider import Answer, BadCall, Lane, Outgoing, Providers, check, outgoing
-from automio.local.requests import Gone, Refusal, WrongMethod, read_body
+from automio.local.requests import Gone, Refusal, WrongMethod, allow, read_body
 from automio.runtime.per_loop import PerLoop
 
 Scope = MutableMapping[str, Any]
@@ -151,7 +151,7 @@ class IntegrationEndpoints:
             reply = Reply(refusal.status, dump({"detail": refusal.detail}))
         except WrongMethod as wrong:
             body = dump({"detail": f"this answers {wrong.methods} alone"})
-            reply = Reply(405, body, headers={"Allow": wrong.methods.replace("GET", "GET, HEAD")})
+            reply = Reply(405, body, headers={"Allow": allow(wrong.methods)})
         except Gone:
             return
         except Exception as error:

@@ -61,7 +61,7 @@ from automio.local.config import PlatformConfig, Token
 from automio.local.hasura import ADMIN as QUERIES
 from automio.local.hasura import GRAPHQL as HASURA
 from automio.local.hasura import LEGACY, answer_admin, answer_graphql
-from automio.local.requests import Gone, Request, WrongMethod, number, read_body
+from automio.local.requests import Gone, Request, WrongMethod, allow, number, read_body
 
 if TYPE_CHECKING:
     from automio.engine.engine import Caller, Engine
@@ -177,7 +177,7 @@ class Platform:
             if handler is None:
                 raise Refused(404, {"error": f"nothing is served at {path}; GET / lists what is"})
             if scope["method"] != allowed and not (scope["method"] == "HEAD" and allowed == "GET"):
-                raise Refused(405, {"error": f"{path} answers {allowed} alone"}, _allow(allowed))
+                raise Refused(405, {"error": f"{path} answers {allowed} alone"}, allow(allowed))
             status, content_type, body = await handler(scope, receive)
         except Refused as refusal:
             status, content_type, body = refusal.status, _JSON, _dump(refusal.body)
@@ -248,7 +248,7 @@ class Platform:
             status, value = await self.companions.answer(request)
         except WrongMethod as wrong:
             raise Refused(
-                405, {"detail": f"this address answers {wrong.methods} alone"}, _allow(wrong.methods)
+                405, {"detail": f"this address answers {wrong.methods} alone"}, allow(wrong.methods)
             ) from None
         return status, _JSON, json.dumps(value, separators=(",", ":")).encode()
 
@@ -351,10 +351,6 @@ class Platform:
 def _plain(path: str) -> str:
     """The path without the prefix /api and without a slash at its end: both generations of clients find the same."""
     return (path.removeprefix("/api") if path.startswith("/api/") else path).rstrip("/") or "/"
-
-
-def _allow(methods: str) -> str:
-    return methods.replace("GET", "GET, HEAD")
 
 
 def _more(status: int, allow: str = "") -> list[tuple[bytes, bytes]]:

@@ -37,6 +37,7 @@ from automio.runtime.wire import (
     BUSY,
     CONNECT_SECONDS,
     LONGEST_RETRY_AFTER,
+    decoded,
     retry_after,
     user_agent,
     without_own_repetition,
@@ -103,10 +104,7 @@ class Answer:
     def text(self) -> str:
         """The body as text, in its charset."""
         found = re.search(r"charset\s*=\s*\"?([\w.:-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE)
-        try:
-            return self.body.decode(found[1] if found else "utf-8", "replace")
-        except (LookupError, ValueError):  # not there, or one of Python's codecs that refuse
-            return self.body.decode("utf-8", "replace")
+        return decoded(self.body, found[1] if found else "utf-8")
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -28,6 +28,11 @@ class WrongMethod(Exception):
         self.methods = methods
 
 
+def allow(methods: str) -> str:
+    """An Allow header of these methods: GET answers HEAD."""
+    return methods.replace("GET", "GET, HEAD")
+
+
 class Gone(Exception):
     """The client went away; nobody waits for an answer."""
 

@@ -155,6 +155,14 @@ def _moment(text: str | None) -> datetime | None:
     return found if found is not None and found.tzinfo else None
 
 
+def decoded(body: bytes, charset: str) -> str:
+    """The text; UTF-8 where Python has no such charset. Undecodable bytes are replaced."""
+    try:
+        return body.decode(charset, "replace")
+    except (LookupError, ValueError):  # not there, or one of Python's codecs that refuse
+        return body.decode("utf-8", "replace")
+
+
 def without_own_repetition(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
     """The session, which sends nothing again: aiohttp does that, in silence, with a PUT, DELETE or GET whose connection
     breaks before an answer, also when the server has carried it out. Nothing public turns it off."""

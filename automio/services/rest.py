@@ -32,6 +32,7 @@ from automio.runtime.wire import (
     CONNECT_SECONDS,
     Busy,
     again,
+    decoded,
     failure,
     retry_after,
     session_arguments,
@@ -66,10 +67,7 @@ class RestReply:
             name, _, value = part.partition("=")
             if name.strip().lower() == "charset":
                 charset = value.strip().strip('"')
-        try:
-            return self.body.decode(charset, "replace")
-        except (LookupError, ValueError):  # not there, or one of Python's codecs that refuse
-            return self.body.decode("utf-8", "replace")
+        return decoded(self.body, charset)
 
     def json(self) -> Any:
         """The body's value. Raises ProtocolError when it is not JSON; the text is not shown, it may hold anything."""
